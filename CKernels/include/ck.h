@@ -1,0 +1,4 @@
+#ifndef CK_H
+#define CK_H
+#include "ck_status.h"
+#endif

@@ -1,0 +1,3 @@
+#ifndef CIMAGESHIM_H
+#define CIMAGESHIM_H
+#endif

@@ -1,0 +1,3 @@
+#ifndef CTESTSUPPORT_H
+#define CTESTSUPPORT_H
+#endif
