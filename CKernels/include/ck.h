@@ -1,4 +1,13 @@
+/** Everything the C target offers. Each header is the documentation of its family. */
 #ifndef CK_H
 #define CK_H
+#include "ck_attention.h"
+#include "ck_conv.h"
+#include "ck_cpu.h"
+#include "ck_dwconv.h"
+#include "ck_gemm.h"
+#include "ck_norm.h"
+#include "ck_pool.h"
+#include "ck_rope.h"
 #include "ck_status.h"
 #endif

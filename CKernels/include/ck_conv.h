@@ -1,0 +1,32 @@
+#ifndef CK_CONV_H
+#define CK_CONV_H
+
+#include "ck_gemm.h"
+
+/**
+ * Dense 2-D convolution on channels-last images, zero padding, as an implicit matrix product: no im2col is materialised.
+ *
+ * Output size per axis: `(size + 2 * padding - kernel) / stride + 1`. The weight is packed by
+ * `ck_gemm_pack(out_channels, kernel_height * kernel_width * channels, ...)` from the order [out][ky][kx][in].
+ */
+typedef struct {
+    size_t batch, height, width, channels;
+    size_t out_channels;
+    size_t kernel_height, kernel_width, stride, padding;
+    const float *x; /**< [batch][height][width][channels], pixel stride `x_stride` floats */
+    size_t x_stride;
+    const float *packed;
+    float *out; /**< [batch][out_height][out_width][out_channels], pixel stride `out_stride` */
+    size_t out_stride;
+    ck_epilogue epilogue;
+} ck_conv_args;
+
+/** Output rows or columns of a convolution over `size` input rows or columns; 0 when the kernel does not fit. */
+size_t ck_conv_output(size_t size, size_t kernel, size_t stride, size_t padding);
+
+/** Bytes of scratch (64-byte aligned) that `ck_conv_f32` needs. */
+size_t ck_conv_scratch(const ck_context *context, const ck_conv_args *args);
+
+ck_status ck_conv_f32(const ck_context *context, const ck_conv_args *args, void *scratch);
+
+#endif

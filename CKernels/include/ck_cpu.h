@@ -1,0 +1,33 @@
+#ifndef CK_CPU_H
+#define CK_CPU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/**
+ * The implementations a kernel family can have, in the order of the dispatch tables.
+ *
+ * `ref` is the specification (plain loops, double accumulators), `portable` the shared kernel bodies compiled with
+ * 128-bit compiler vectors (NEON on ARM, SSE on x86). Every family has all four on x86-64 and the first two elsewhere.
+ */
+typedef enum {
+    CK_ISA_REF = 0,
+    CK_ISA_PORTABLE = 1,
+    CK_ISA_AVX2 = 2,   /**< AVX2 and FMA3 */
+    CK_ISA_AVX512 = 3, /**< AVX-512 F, VL, BW and DQ */
+    CK_ISA_COUNT = 4
+} ck_isa;
+
+/** `ref`, `portable`, `avx2` or `avx512`; the names that `--isa` and `ZOO_ISA` take. */
+const char *ck_isa_name(ck_isa isa);
+
+/** Whether this processor and operating system can run the instruction set. Thread-safe. */
+bool ck_isa_available(ck_isa isa);
+
+/** The fastest available instruction set. */
+ck_isa ck_isa_best(void);
+
+/** Writes the processor's brand string (at most `size` bytes with the terminator; "unknown" where there is none). */
+void ck_cpu_brand(char *text, size_t size);
+
+#endif

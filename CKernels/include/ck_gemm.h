@@ -1,0 +1,59 @@
+#ifndef CK_GEMM_H
+#define CK_GEMM_H
+
+#include "ck_pool.h"
+
+/** The element-wise function at the end of a product. */
+typedef enum {
+    CK_ACTIVATION_NONE = 0,
+    CK_ACTIVATION_GELU = 1, /**< exact: x * (1 + erf(x / sqrt 2)) / 2 */
+    CK_ACTIVATION_SILU = 2  /**< x / (1 + exp(-x)) */
+} ck_activation;
+
+/**
+ * What happens to a product before it is stored, in this order:
+ * `v = product + bias`, `v = activation(v)`, `v = v * scale`, `v = v + residual`.
+ */
+typedef struct {
+    const float *bias; /**< [n], or NULL */
+    ck_activation activation;
+    const float *scale;     /**< [n], or NULL (layer scale) */
+    const float *residual;  /**< [rows][n] with `residual_stride`, or NULL; may be the output itself */
+    size_t residual_stride; /**< in floats */
+} ck_epilogue;
+
+/** Weights are packed in panels of this many output columns, whatever the instruction set. */
+#define CK_PANEL 32
+
+/** Floats that the packed form of an [n][k] weight takes: n rounded up to whole panels, times k. */
+size_t ck_gemm_packed_count(size_t n, size_t k);
+
+/**
+ * Packs a weight `[n][k]` (PyTorch's Linear layout, row stride `stride` floats) into panels `[n/32][k][32]`, the last
+ * one filled up with zeros. The packed form serves every instruction set.
+ */
+void ck_gemm_pack(size_t n, size_t k, const float *weight, size_t stride, float *packed);
+
+/** `out[r] = epilogue(norm(x[r]) * weight^T)` for `rows` rows. */
+typedef struct {
+    size_t rows, n, k;
+    const float *x; /**< [rows][k], row stride `x_stride` */
+    size_t x_stride;
+    /**
+     * When positive, each row of x is layer-normalised first: `(x - mean) / sqrt(variance + norm_epsilon)`, biased
+     * variance. The affine part belongs in weight and bias. 0 takes x as it is.
+     */
+    float norm_epsilon;
+    const float *packed; /**< from ck_gemm_pack */
+    float *out;          /**< [rows][n], row stride `out_stride`; must not overlap x */
+    size_t out_stride;
+    ck_epilogue epilogue;
+} ck_gemm_args;
+
+/** Bytes of scratch (64-byte aligned) that `ck_gemm_f32` needs for these sizes. */
+size_t ck_gemm_scratch(const ck_context *context, const ck_gemm_args *args);
+
+/** Matrix product with fused ends, O(rows * n * k). Each output is one fused-multiply-add chain over k in fixed blocks. */
+ck_status ck_gemm_f32(const ck_context *context, const ck_gemm_args *args, void *scratch);
+
+#endif

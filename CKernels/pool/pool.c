@@ -1,0 +1,171 @@
+#include "ck_pool.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+
+#if defined(__linux__)
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+/*
+ * A fork-join pool. `epoch` counts the runs; between runs a worker spins for a few microseconds (most kernels follow
+ * each other closely), then parks on the epoch. `gate` says who is inside the current run: the caller opens it, late
+ * workers find it closed and stay out, so a run never waits for a worker that the system has not woken yet.
+ */
+enum { SPINS = 4000 };
+#define CLOSED 0x80000000u
+
+struct ck_pool {
+    size_t threads;
+    pthread_t *handles;
+    _Alignas(64) _Atomic uint32_t epoch;
+    _Atomic uint32_t parked;
+    _Atomic uint32_t stopping;
+    _Alignas(64) _Atomic uint32_t gate; /* CLOSED bit + workers inside */
+    _Alignas(64) _Atomic size_t next;
+    size_t tasks;
+    ck_task function;
+    void *arguments;
+};
+
+typedef struct {
+    ck_pool *pool;
+    size_t worker;
+} seat;
+
+static inline void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static void nap(void) {
+    const struct timespec pause = {0, 20000};
+    nanosleep(&pause, NULL);
+}
+
+static void park(_Atomic uint32_t *word, uint32_t seen) {
+#if defined(__linux__)
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, NULL, NULL, 0);
+#else
+    if (atomic_load(word) == seen) nap();
+#endif
+}
+
+static void wake_all(_Atomic uint32_t *word) {
+#if defined(__linux__)
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+#else
+    (void)word;
+#endif
+}
+
+static void take_tasks(ck_pool *pool, size_t worker) {
+    for (;;) {
+        const size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
+        if (task >= pool->tasks) return;
+        pool->function(pool->arguments, task, worker);
+    }
+}
+
+/* Enters the run in progress; false when it has been closed meanwhile. */
+static int enter(ck_pool *pool) {
+    uint32_t inside = atomic_load_explicit(&pool->gate, memory_order_acquire);
+    while (!(inside & CLOSED))
+        if (atomic_compare_exchange_weak_explicit(&pool->gate, &inside, inside + 1, memory_order_acquire,
+                                                  memory_order_acquire))
+            return 1;
+    return 0;
+}
+
+static void *work(void *argument) {
+    const seat own = *(seat *)argument;
+    free(argument);
+    ck_pool *pool = own.pool;
+    uint32_t seen = 0;
+    for (;;) {
+        for (int spin = 0; spin < SPINS && atomic_load_explicit(&pool->epoch, memory_order_acquire) == seen; spin++)
+            relax();
+        while (atomic_load_explicit(&pool->epoch, memory_order_acquire) == seen) {
+            atomic_fetch_add(&pool->parked, 1);
+            if (atomic_load(&pool->epoch) == seen) park(&pool->epoch, seen);
+            atomic_fetch_sub(&pool->parked, 1);
+        }
+        seen = atomic_load_explicit(&pool->epoch, memory_order_acquire);
+        if (atomic_load_explicit(&pool->stopping, memory_order_acquire)) return NULL;
+        if (enter(pool)) {
+            take_tasks(pool, own.worker);
+            atomic_fetch_sub_explicit(&pool->gate, 1, memory_order_release);
+        }
+    }
+}
+
+/* Publishes a new epoch: what was written before is visible to the workers that see it. */
+static void start_epoch(ck_pool *pool) {
+    atomic_fetch_add(&pool->epoch, 1);
+    if (atomic_load(&pool->parked) > 0) wake_all(&pool->epoch);
+}
+
+ck_status ck_pool_create(size_t threads, ck_pool **result) {
+    if (result == NULL || threads == 0 || threads > 1024) return CK_BAD_ARGUMENT;
+    *result = NULL;
+    ck_pool *pool = aligned_alloc(64, sizeof(ck_pool));
+    if (pool == NULL) return CK_NO_MEMORY;
+    *pool = (ck_pool){.threads = 1};
+    atomic_store(&pool->gate, CLOSED);
+    pool->handles = calloc(threads, sizeof *pool->handles);
+    if (pool->handles == NULL) {
+        free(pool);
+        return CK_NO_MEMORY;
+    }
+    for (size_t worker = 1; worker < threads; worker++) {
+        seat *own = malloc(sizeof *own);
+        if (own) *own = (seat){pool, worker};
+        if (own == NULL || pthread_create(&pool->handles[worker], NULL, work, own) != 0) {
+            free(own);
+            ck_pool_destroy(pool);
+            return CK_NO_MEMORY;
+        }
+        pool->threads = worker + 1;
+    }
+    *result = pool;
+    return CK_OK;
+}
+
+void ck_pool_destroy(ck_pool *pool) {
+    if (pool == NULL) return;
+    atomic_store_explicit(&pool->stopping, 1, memory_order_release);
+    start_epoch(pool);
+    for (size_t worker = 1; worker < pool->threads; worker++) pthread_join(pool->handles[worker], NULL);
+    free(pool->handles);
+    free(pool);
+}
+
+size_t ck_pool_threads(const ck_pool *pool) { return pool ? pool->threads : 1; }
+
+void ck_pool_run(ck_pool *pool, size_t tasks, ck_task function, void *arguments) {
+    if (pool == NULL || pool->threads == 1 || tasks <= 1) {
+        for (size_t task = 0; task < tasks; task++) function(arguments, task, 0);
+        return;
+    }
+    pool->tasks = tasks;
+    pool->function = function;
+    pool->arguments = arguments;
+    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&pool->gate, 0, memory_order_release);
+    start_epoch(pool);
+    take_tasks(pool, 0);
+    atomic_fetch_or(&pool->gate, CLOSED);
+    for (int spin = 0; atomic_load_explicit(&pool->gate, memory_order_acquire) != CLOSED; spin++) {
+        relax();
+        if (spin >= SPINS) nap();
+    }
+}

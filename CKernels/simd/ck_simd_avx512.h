@@ -1,0 +1,47 @@
+/* AVX-512 F, VL, BW, DQ: 16 floats, masked tails. Documentation of the names: ck_simd.h. */
+#include <immintrin.h>
+
+#define CK_SUFFIX avx512
+#define VL 16
+typedef __m512 vf;
+typedef __m512i vi;
+typedef __mmask16 vm;
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prfchw"))),           \
+                             apply_to = function)
+
+CK_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
+CK_INLINE vf v_set(float x) { return _mm512_set1_ps(x); }
+CK_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
+CK_INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
+CK_INLINE vm v_mask(size_t n) { return (vm)_bzhi_u32(0xFFFFu, (unsigned)n); }
+CK_INLINE vf v_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(v_mask(n), p); }
+CK_INLINE void v_store_n(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, v_mask(n), x); }
+CK_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+CK_INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+CK_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+CK_INLINE vf v_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+CK_INLINE vf v_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+CK_INLINE vf v_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+CK_INLINE vf v_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+CK_INLINE vf v_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+/** c - a * b */
+CK_INLINE vf v_fnma(vf a, vf b, vf c) { return _mm512_fnmadd_ps(a, b, c); }
+CK_INLINE vf v_abs(vf a) { return _mm512_abs_ps(a); }
+/** a with the sign of b */
+CK_INLINE vf v_copysign(vf a, vf b) {
+    const vf sign = _mm512_set1_ps(-0.0f);
+    return _mm512_or_ps(_mm512_andnot_ps(sign, a), _mm512_and_ps(sign, b));
+}
+/** a > b ? x : y, lane by lane */
+CK_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), y, x);
+}
+CK_INLINE vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+/** x * 2^n for an integral n in -252..252 (v_exp2i of two halves, so that subnormal results are rounded once) */
+CK_INLINE vf v_ldexp(vf x, vf n) { return _mm512_scalef_ps(x, n); }
+/** (x1, x0, x3, x2, ...) */
+CK_INLINE vf v_swap_pairs(vf x) { return _mm512_permute_ps(x, 0xB1); }
+/** Sum of the lanes in one fixed order: halves are added until one is left. */
+CK_INLINE float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
+CK_INLINE float v_highest(vf x) { return _mm512_reduce_max_ps(x); }
