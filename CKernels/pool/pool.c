@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* syscall */
 #include "ck_pool.h"
 
 #include <pthread.h>
