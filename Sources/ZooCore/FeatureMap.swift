@@ -1,0 +1,47 @@
+/// A view of channels-last activations [batch, height, width, channels] in memory that somebody else owns.
+///
+/// The same memory seen as tokens is [batch, height * width, channels]: token n = row * width + column. Pixels are
+/// `stride` floats apart, so a column range of a packed projection is a feature map too. Nothing is ever transposed.
+package struct FeatureMap {
+    package let batch: Int
+    package let height: Int
+    package let width: Int
+    package let channels: Int
+    /// Floats from one pixel to the next, at least `channels`.
+    package let stride: Int
+    package let base: UnsafeMutablePointer<Float>
+
+    package init(
+        batch: Int, height: Int, width: Int, channels: Int, stride: Int? = nil, base: UnsafeMutablePointer<Float>
+    ) {
+        self.batch = batch
+        self.height = height
+        self.width = width
+        self.channels = channels
+        self.stride = stride ?? channels
+        self.base = base
+    }
+
+    /// Takes memory for a map from the workspace; contents undefined.
+    package init(_ workspace: Workspace, batch: Int, height: Int, width: Int, channels: Int) {
+        self.init(
+            batch: batch, height: height, width: width, channels: channels,
+            base: workspace.floats(batch * height * width * channels))
+    }
+
+    package var tokens: Int { height * width }
+    /// Rows of the matrix [batch * tokens, channels].
+    package var rows: Int { batch * height * width }
+
+    /// The channels `range` of this map, in place.
+    package func columns(_ range: Range<Int>) -> FeatureMap {
+        FeatureMap(
+            batch: batch, height: height, width: width, channels: range.count, stride: stride,
+            base: base + range.lowerBound)
+    }
+
+    /// A map of the same grid with another number of channels, from the workspace.
+    package func like(channels: Int, _ workspace: Workspace) -> FeatureMap {
+        FeatureMap(workspace, batch: batch, height: height, width: width, channels: channels)
+    }
+}

@@ -1,0 +1,75 @@
+import CKernels
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// What this process may use of the machine.
+public enum Processor {
+    /// The processor's brand, `unknown` where it does not tell.
+    public static var brand: String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
+            guard let base = text.baseAddress else { return "unknown" }
+            ck_cpu_brand(base, text.count)
+            return String(cString: base).split(separator: " ").joined(separator: " ")
+        }
+    }
+
+    /// Physical cores that the affinity mask and the cgroup's CPU quota allow: the default thread count.
+    ///
+    /// Siblings of one core count once; a quota of 1.5 processors counts as 1.
+    public static var usableCores: Int {
+        #if os(Linux)
+            var cores = Set<String>()
+            var mask = cpu_set_t()
+            var allowed = 0
+            guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else { return 1 }
+            withUnsafeBytes(of: &mask) { bytes in
+                for (index, byte) in bytes.enumerated() {
+                    for bit in 0..<8 where byte & (1 << bit) != 0 {
+                        let cpu = index * 8 + bit
+                        allowed += 1
+                        let siblings = "/sys/devices/system/cpu/cpu\(cpu)/topology/thread_siblings_list"
+                        cores.insert(smallFile(siblings) ?? "cpu \(cpu)")
+                    }
+                }
+            }
+            let physical = Swift.max(cores.isEmpty ? allowed : cores.count, 1)
+            guard let quota = cgroupQuota else { return physical }
+            return Swift.max(1, Swift.min(physical, Int(quota)))
+        #else
+            return Swift.max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        #endif
+    }
+
+    /// The value of an environment variable, `nil` where it is not set.
+    package static func environment(_ name: String) -> String? {
+        getenv(name).map { String(cString: $0) }
+    }
+
+    /// Processors that the control group allows (`cpu.max`, or the version 1 files), `nil` for no limit.
+    private static var cgroupQuota: Double? {
+        if let text = smallFile("/sys/fs/cgroup/cpu.max") {
+            let parts = text.split(separator: " ").compactMap { Double($0) }
+            return parts.count == 2 && parts[1] > 0 ? parts[0] / parts[1] : nil
+        }
+        guard let quota = smallFile("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").flatMap(Double.init), quota > 0,
+            let period = smallFile("/sys/fs/cgroup/cpu/cpu.cfs_period_us").flatMap(Double.init), period > 0
+        else { return nil }
+        return quota / period
+    }
+
+    /// The first line of a small system file.
+    private static func smallFile(_ path: String) -> String? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { line in
+            guard let base = line.baseAddress, fgets(base, 256, file) != nil else { return nil }
+            return String(String(cString: base).prefix { $0 != "\n" })
+        }
+    }
+}
