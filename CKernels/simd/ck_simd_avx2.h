@@ -41,6 +41,7 @@ CK_INLINE vf v_ldexp(vf x, vf n) {
     const vi whole = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(whole, 1);
     return _mm256_mul_ps(_mm256_mul_ps(x, v_power_of_two(half)), v_power_of_two(_mm256_sub_epi32(whole, half)));
 }
+CK_INLINE vf v_ldexp_normal(vf x, vf n) { return _mm256_mul_ps(x, v_power_of_two(_mm256_cvtps_epi32(n))); }
 CK_INLINE vf v_swap_pairs(vf x) { return _mm256_permute_ps(x, 0xB1); }
 CK_INLINE float v_sum(vf x) {
     __m128 s = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));

@@ -40,6 +40,8 @@ CK_INLINE vf v_select_gt(vf a, vf b, vf x, vf y) {
 CK_INLINE vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 /** x * 2^n for an integral n in -252..252 (v_exp2i of two halves, so that subnormal results are rounded once) */
 CK_INLINE vf v_ldexp(vf x, vf n) { return _mm512_scalef_ps(x, n); }
+/** The same where 2^n and the result are normal numbers: -126 <= n <= 127. */
+CK_INLINE vf v_ldexp_normal(vf x, vf n) { return _mm512_scalef_ps(x, n); }
 /** (x1, x0, x3, x2, ...) */
 CK_INLINE vf v_swap_pairs(vf x) { return _mm512_permute_ps(x, 0xB1); }
 /** Sum of the lanes in one fixed order: halves are added until one is left. */

@@ -52,6 +52,7 @@ CK_INLINE vf v_ldexp(vf x, vf n) {
     const vi whole = __builtin_convertvector(n, vi), half = whole >> 1;
     return x * v_power_of_two(half) * v_power_of_two(whole - half);
 }
+CK_INLINE vf v_ldexp_normal(vf x, vf n) { return x * v_power_of_two(__builtin_convertvector(n, vi)); }
 CK_INLINE vf v_swap_pairs(vf x) { return __builtin_shufflevector(x, x, 1, 0, 3, 2); }
 CK_INLINE float v_sum(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
 CK_INLINE float v_highest(vf x) {
