@@ -1,6 +1,11 @@
+#define _GNU_SOURCE /* sched_getaffinity */
 #include "ck_cpu.h"
 
 #include <string.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
 
 const char *ck_isa_name(ck_isa isa) {
     switch (isa) {
@@ -68,4 +73,21 @@ ck_isa ck_isa_best(void) {
     for (ck_isa isa = CK_ISA_REF; isa < CK_ISA_COUNT; isa++)
         if (ck_isa_available(isa)) best = isa;
     return best;
+}
+
+size_t ck_cpu_allowed(int *processors, size_t capacity) {
+    size_t count = 0;
+#if defined(__linux__)
+    cpu_set_t mask;
+    if (sched_getaffinity(0, sizeof mask, &mask) != 0) return 0;
+    for (int processor = 0; processor < CPU_SETSIZE; processor++) {
+        if (!CPU_ISSET(processor, &mask)) continue;
+        if (count < capacity) processors[count] = processor;
+        count++;
+    }
+#else
+    (void)processors;
+    (void)capacity;
+#endif
+    return count;
 }

@@ -30,4 +30,11 @@ ck_isa ck_isa_best(void);
 /** Writes the processor's brand string (at most `size` bytes with the terminator; "unknown" where there is none). */
 void ck_cpu_brand(char *text, size_t size);
 
+/**
+ * Writes the numbers of the processors that the calling thread may run on, at most `capacity` of them.
+ *
+ * @return how many there are; 0 where the system does not tell.
+ */
+size_t ck_cpu_allowed(int *processors, size_t capacity);
+
 #endif

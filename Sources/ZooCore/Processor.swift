@@ -23,27 +23,15 @@ public enum Processor {
     ///
     /// Siblings of one core count once; a quota of 1.5 processors counts as 1.
     public static var usableCores: Int {
-        #if os(Linux)
-            var cores = Set<String>()
-            var mask = cpu_set_t()
-            var allowed = 0
-            guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 else { return 1 }
-            withUnsafeBytes(of: &mask) { bytes in
-                for (index, byte) in bytes.enumerated() {
-                    for bit in 0..<8 where byte & (1 << bit) != 0 {
-                        let cpu = index * 8 + bit
-                        allowed += 1
-                        let siblings = "/sys/devices/system/cpu/cpu\(cpu)/topology/thread_siblings_list"
-                        cores.insert(smallFile(siblings) ?? "cpu \(cpu)")
-                    }
-                }
-            }
-            let physical = Swift.max(cores.isEmpty ? allowed : cores.count, 1)
-            guard let quota = cgroupQuota else { return physical }
-            return Swift.max(1, Swift.min(physical, Int(quota)))
-        #else
-            return Swift.max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        #endif
+        let processors = withUnsafeTemporaryAllocation(of: Int32.self, capacity: 1024) { buffer in
+            let count = ck_cpu_allowed(buffer.baseAddress, buffer.count)
+            return Array(buffer.prefix(count))
+        }
+        guard !processors.isEmpty else { return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+        let cores = Set(
+            processors.map { smallFile("/sys/devices/system/cpu/cpu\($0)/topology/thread_siblings_list") ?? "\($0)" })
+        guard let quota = cgroupQuota else { return cores.count }
+        return max(1, min(cores.count, Int(quota)))
     }
 
     /// The value of an environment variable, `nil` where it is not set.

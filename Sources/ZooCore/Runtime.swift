@@ -111,19 +111,20 @@ public final class Runtime {
 /// The tables behind one `ck_rope`.
 private final class RopeTable {
     private let tables: UnsafeMutablePointer<Float>
-    let rope: UnsafeMutablePointer<ck_rope>
+    private let storage: UnsafeMutablePointer<ck_rope>
+    var rope: UnsafePointer<ck_rope> { UnsafePointer(storage) }
 
     init(height: Int, width: Int, headDim: Int) {
         tables = .allocate(capacity: ck_rope_count(height, width, headDim))
-        rope = .allocate(capacity: 1)
-        rope.initialize(to: ck_rope())
-        let status = ck_rope_fill(height, width, headDim, tables, rope)
+        storage = .allocate(capacity: 1)
+        storage.initialize(to: ck_rope())
+        let status = ck_rope_fill(height, width, headDim, tables, storage)
         precondition(status == CK_OK, "no rotary position embedding for \(height)x\(width), head dimension \(headDim)")
     }
 
     deinit {
         tables.deallocate()
-        rope.deallocate()
+        storage.deallocate()
     }
 
     func matches(_ height: Int, _ width: Int, _ headDim: Int) -> Bool {
