@@ -102,9 +102,13 @@ public final class Runtime {
     package func withScratch(bytes: Int, _ body: (UnsafeMutableRawPointer) -> ck_status) {
         workspace.scope {
             let scratch = workspace.floats((bytes + 3) / 4)
-            let status = body(UnsafeMutableRawPointer(scratch))
-            precondition(status == CK_OK, "kernel refused its arguments: \(String(cString: ck_status_name(status)))")
+            check(body(UnsafeMutableRawPointer(scratch)))
         }
+    }
+
+    /// A kernel refuses only what a layer got wrong: shapes from outside are checked before a network runs.
+    package func check(_ status: ck_status) {
+        precondition(status == CK_OK, "kernel refused its arguments: \(String(cString: ck_status_name(status)))")
     }
 }
 

@@ -3,7 +3,7 @@ import ZooCore
 /// An image classifier. Conforming types are immutable and safe to share between threads; every thread brings its own
 /// `Runtime`.
 public protocol ImageClassifier: Sendable {
-    /// The number of classes K.
+    /// The number of classes K; 0 for a dense-prediction backbone.
     var classes: Int { get }
     /// The width P of the vector before the classifier.
     var preLogitsWidth: Int { get }
@@ -19,6 +19,13 @@ public protocol ImageClassifier: Sendable {
     ///   - output: what to fill; its buffers have the sizes that the batch and the shapes above imply.
     /// - Throws: `ZooError` of kind `usage` if the network can't take images of this shape.
     func forward(_ images: ImageBatch, into output: ClassifierOutput, on runtime: Runtime) throws(ZooError)
+
+    /// Runs the network up to the map before its head: the last of `intermediateShapes`, before any norm.
+    func forwardFeatures(
+        _ images: ImageBatch, into features: UnsafeMutablePointer<Float>, on runtime: Runtime) throws(ZooError)
+
+    /// Runs the head on a map from `forwardFeatures`; fills logits and pre-logits.
+    func forwardHead(_ features: ImageBatch, into output: ClassifierOutput, on runtime: Runtime) throws(ZooError)
 }
 
 /// Normalised images in channels-last order, in memory that the caller owns.

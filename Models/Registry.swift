@@ -1,0 +1,117 @@
+import CEmbedded
+import ZooCore
+import ZooNN
+
+/// A family of models: one file beside this one, one line in `Registry.families`.
+public struct ModelFamily: Sendable {
+    /// Lower case, `ravlt`.
+    public let name: String
+    /// Other spellings of the family's name, such as `mala` for `mavit`.
+    public let aliases: [String]
+    /// The variant that the bare family name means.
+    public let defaultVariant: String
+    public let cards: [ModelCard]
+    /// Builds a variant's network. A user's hyper-parameters replace the variant's own; the network
+    /// reads its tensors from the given scope.
+    package let build:
+        @Sendable (_ variant: String, _ replacing: Hyperparameters?, _ weights: Weights) throws
+            -> any ImageClassifier
+    /// Tensors that a checkpoint may carry although the network recomputes or does not need them.
+    package let isBuffer: @Sendable (_ tensor: String) -> Bool
+}
+
+/// The catalogue of all models.
+public enum Registry {
+    /// One line per family, sorted by name.
+    public static let families: [ModelFamily] = [
+        MAViT.family,
+        RAVLT.family,
+    ]
+
+    /// Every variant's card.
+    public static var cards: [ModelCard] { families.flatMap(\.cards) }
+
+    /// Finds a variant by its name, an alias or a bare family name; case, `_` and `/` do not matter.
+    ///
+    /// - Throws: `ZooError` of kind `usage` that names the nearest three.
+    public static func card(named name: String) throws(ZooError) -> ModelCard {
+        let wanted = canonical(name)
+        for family in families {
+            for card in family.cards where ([card.name] + card.aliases).map(canonical).contains(wanted) { return card }
+            if ([family.name] + family.aliases).map(canonical).contains(wanted) {
+                return try card(named: family.defaultVariant)
+            }
+        }
+        let nearest = cards.map(\.name).map { ($0, editDistance($0, wanted)) }
+            .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.prefix(3).map(\.0)
+        throw ZooError(
+            .usage, "unknown model '\(name)'", hint: "did you mean \(nearest.joined(separator: ", "))?",
+            code: "registry.unknown-model")
+    }
+
+    /// Loads a model whole or not at all.
+    ///
+    /// - Parameters:
+    ///   - card: from `card(named:)`.
+    ///   - source: a checkpoint or the seeded rule.
+    ///   - hyperparameters: what replaces the variant's hyper-parameters.
+    /// - Throws: `ZooError` that lists missing, unexpected and wrongly shaped tensors, or names the bad value.
+    public static func load(
+        _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil
+    ) throws -> any ImageClassifier {
+        let family = try family(of: card)
+        let reader = WeightReader(source)
+        let model = try family.build(card.name, hyperparameters, reader.root)
+        try reader.finish(isBuffer: family.isBuffer)
+        return model
+    }
+
+    /// The checkpoint tensors of a variant in the order of its definition, without loading anything.
+    public static func tensors(
+        of card: ModelCard, hyperparameters: Hyperparameters? = nil
+    ) throws -> [(name: String, shape: [Int])] {
+        let reader = WeightReader(nil)
+        _ = try family(of: card).build(card.name, hyperparameters, reader.root)
+        return reader.requested
+    }
+
+    /// The network of a variant without weights, for its shapes and cost.
+    package static func skeleton(
+        of card: ModelCard, hyperparameters: Hyperparameters? = nil
+    ) throws -> any ImageClassifier {
+        try family(of: card).build(card.name, hyperparameters, WeightReader(nil).root)
+    }
+
+    /// The bytes of the checkpoint that ships with the package (safetensors), `nil` for other models.
+    public static func embeddedCheckpoint(of card: ModelCard) -> UnsafeRawBufferPointer? {
+        guard let file = zoo_embedded(card.name + ".safetensors") else { return nil }
+        return UnsafeRawBufferPointer(start: file.pointee.bytes, count: file.pointee.size)
+    }
+
+    private static func family(of card: ModelCard) throws(ZooError) -> ModelFamily {
+        guard let family = families.first(where: { $0.name == card.family }) else {
+            throw ZooError(.usage, "unknown model family '\(card.family)'")
+        }
+        return family
+    }
+
+    private static func canonical(_ name: String) -> String {
+        String(name.lowercased().map { $0 == "_" || $0 == "/" ? "-" : $0 })
+    }
+
+    /// Levenshtein's distance.
+    private static func editDistance(_ a: String, _ b: String) -> Int {
+        let b = Array(b)
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let substitution = diagonal + (x == b[j] ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
+            }
+        }
+        return row[b.count]
+    }
+}

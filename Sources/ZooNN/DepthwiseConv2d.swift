@@ -1,0 +1,39 @@
+import CKernels
+import ZooCore
+
+/// A depthwise convolution, stride 1, same size, optionally with the residual connection around it:
+/// `y = x + dwconv(x)`.
+package struct DepthwiseConv2d: Sendable {
+    private let channels: Int
+    private let kernel: Int
+    private let residual: Bool
+    private let weight: PackedWeight
+    private let bias: PackedWeight
+
+    /// Reads `weight` [channels, 1, kernel, kernel] and `bias` [channels].
+    package init(_ w: Weights, channels: Int, kernel: Int, residual: Bool) {
+        let weight = w.tensor("weight", [channels, 1, kernel, kernel])
+        let taps = kernel * kernel
+        self.channels = channels
+        self.kernel = kernel
+        self.residual = residual
+        self.weight = PackedWeight(count: weight.count) { tapMajor in
+            for channel in 0..<(weight.count / taps) {
+                for tap in 0..<taps { tapMajor[tap * channels + channel] = weight[channel * taps + tap] }
+            }
+        }
+        bias = PackedWeight(w.tensor("bias", [channels]))
+    }
+
+    /// Writes to `output`, which has the shape of `x` and must not overlap it.
+    package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+        var arguments = ck_dwconv_args(
+            batch: x.batch, height: x.height, width: x.width, channels: channels, kernel: kernel, x: x.base,
+            x_stride: x.stride, weight: weight.pointer, bias: bias.pointer, add_input: residual ? 1 : 0,
+            out: output.base, out_stride: output.stride)
+        runtime.check(ck_dwconv_f32(runtime.context, &arguments))
+    }
+
+    /// Multiply-adds over `pixels` pixels.
+    package func cost(pixels: Int) -> Cost { Cost(convolutions: pixels * channels * kernel * kernel) }
+}

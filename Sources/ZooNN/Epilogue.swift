@@ -1,0 +1,37 @@
+import CKernels
+import ZooCore
+
+/// The element-wise function at the end of a convolution or linear layer.
+package enum Activation: Sendable {
+    case none
+    /// The exact, erf form.
+    case gelu
+    case silu
+
+    fileprivate var ck: ck_activation {
+        switch self {
+        case .none: CK_ACTIVATION_NONE
+        case .gelu: CK_ACTIVATION_GELU
+        case .silu: CK_ACTIVATION_SILU
+        }
+    }
+}
+
+/// What a product goes through before it is stored: bias, activation, layer scale, residual.
+package struct Epilogue: Sendable {
+    private let bias: PackedWeight
+    private let activation: Activation
+    private let scale: PackedWeight?
+
+    package init(bias: [Float], activation: Activation, scale: [Float]?) {
+        self.bias = PackedWeight(bias)
+        self.activation = activation
+        self.scale = scale.map { PackedWeight($0) }
+    }
+
+    func ck(residual: FeatureMap?) -> ck_epilogue {
+        ck_epilogue(
+            bias: bias.pointer, activation: activation.ck, scale: scale?.pointer,
+            residual: residual.map { UnsafePointer($0.base) }, residual_stride: residual?.stride ?? 0)
+    }
+}
