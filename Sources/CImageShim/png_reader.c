@@ -1,0 +1,366 @@
+#include <setjmp.h>
+#include <stdalign.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <png.h>
+
+#include "reader.h"
+
+typedef struct png_reader {
+    cis_reader base;
+    png_structp png;
+    png_infop info;
+    jmp_buf escape;
+    cis_report failure;
+    const uint8_t *data;
+    size_t remaining;
+    uint64_t budget;            // bytes that libpng and the reader may still allocate
+    cis_header header;
+    uint32_t row;               // the next row to hand out
+    uint32_t channels;          // of a decoded row: 1 (palette index) or 3
+    uint8_t *indices;           // one row of palette indices
+    uint8_t *image;             // the whole decoded image of an interlaced file
+    uint8_t palette[256][3];
+    bool reading_pixels;
+    bool past_pixels;
+    bool has_pixels;            // at least one row has been decoded
+    bool truncated;
+} png_reader;
+
+// Allocations carry their size in front, so that freeing gives it back to the budget.
+typedef union block {
+    size_t size;
+    max_align_t align;
+} block;
+
+static void *budget_alloc(png_reader *reader, size_t size) {
+    if (size > SIZE_MAX - sizeof(block) || size > reader->budget) {
+        cis_fail(&reader->failure, CIS_TOO_MUCH_MEMORY, "decoding takes too much memory");
+        return NULL;
+    }
+    // Zeroed lazily by the system: what a header claims costs nothing until rows arrive.
+    block *memory = calloc(1, sizeof(block) + size);
+    if (memory == NULL) {
+        cis_fail(&reader->failure, CIS_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    memory->size = size;
+    reader->budget -= size;
+    return memory + 1;
+}
+
+static void budget_free(png_reader *reader, void *pointer) {
+    if (pointer != NULL) {
+        block *memory = (block *)pointer - 1;
+        reader->budget += memory->size;
+        free(memory);
+    }
+}
+
+static png_voidp png_budget_alloc(png_structp png, png_alloc_size_t size) {
+    return budget_alloc(png_get_mem_ptr(png), size);
+}
+
+static void png_budget_free(png_structp png, png_voidp pointer) {
+    budget_free(png_get_mem_ptr(png), pointer);
+}
+
+// libpng reports by message alone; the fragments are those of 1.6.
+static cis_code classify(const char *message) {
+    static const struct {
+        const char *fragment;
+        cis_code code;
+    } table[] = {
+        {"CRC error", CIS_PNG_CRC},
+        {"exceeds user limit", CIS_TOO_MANY_PIXELS},
+        {"Invalid IHDR data", CIS_PNG_HEADER},
+        {"Missing IHDR", CIS_PNG_HEADER},
+        {"IHDR: invalid", CIS_PNG_HEADER},
+        {"IHDR: out of place", CIS_PNG_CHUNK_ORDER},
+        {"PLTE: out of place", CIS_PNG_CHUNK_ORDER},
+        {"PLTE: duplicate", CIS_PNG_CHUNK_ORDER},
+        {"IEND: out of place", CIS_PNG_CHUNK_ORDER},
+        {"Missing PLTE", CIS_PNG_PALETTE},
+        {"PLTE: invalid", CIS_PNG_PALETTE},
+        {"Invalid palette", CIS_PNG_PALETTE},
+        {"invalid chunk type", CIS_PNG_CHUNK_NAME},
+        {"unhandled critical chunk", CIS_PNG_CHUNK_NAME},
+        {"unknown critical chunk", CIS_PNG_CHUNK_NAME},
+        {"PNG unsigned integer out of range", CIS_PNG_CHUNK_LENGTH},
+        {"chunk data is too large", CIS_PNG_CHUNK_LENGTH},
+        {"Not enough image data", CIS_PNG_MISSING_DATA},
+        {"IDAT: ", CIS_CORRUPT_DATA},
+        {"Missing IDAT", CIS_PNG_CHUNK_ORDER},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        if (strstr(message, table[i].fragment) != NULL) {
+            return table[i].code;
+        }
+    }
+    return CIS_PNG_OTHER;
+}
+
+static void on_error(png_structp png, png_const_charp message) {
+    png_reader *reader = png_get_error_ptr(png);
+    if (reader->failure.code == CIS_OK) {
+        cis_code code = classify(message);
+        if (code == CIS_PNG_HEADER && reader->base.warning.code != CIS_OK) {
+            // libpng has said in a warning which field it is.
+            reader->failure = reader->base.warning;
+        } else {
+            cis_fail(&reader->failure, code, message);
+        }
+    }
+    longjmp(reader->escape, 1);
+}
+
+// A wrong checksum ahead of the pixel data is refused, as Pillow does. In and after the pixel data it is a warning:
+// the compressed stream has its own checksum.
+static void on_warning(png_structp png, png_const_charp message) {
+    png_reader *reader = png_get_error_ptr(png);
+    cis_code code = classify(message);
+    bool pixels = reader->past_pixels || strncmp(message, "IDAT", 4) == 0;
+    if (code == CIS_PNG_CRC && !pixels) {
+        png_error(png, message);
+    }
+    if (code == CIS_PNG_OTHER) {
+        code = reader->reading_pixels ? CIS_CORRUPT_DATA : CIS_PNG_HEADER;
+    }
+    cis_warn(&reader->base, code, message);
+}
+
+static void on_read(png_structp png, png_bytep out, size_t count) {
+    png_reader *reader = png_get_io_ptr(png);
+    if (count > reader->remaining) {
+        reader->truncated = true;
+        cis_fail(&reader->failure, reader->reading_pixels ? CIS_TRUNCATED_DATA : CIS_TRUNCATED_HEADER,
+                 "the file ends early");
+        longjmp(reader->escape, 1);
+    }
+    memcpy(out, reader->data, count);
+    reader->data += count;
+    reader->remaining -= count;
+}
+
+static cis_mode mode_of(int color_type, int depth) {
+    switch (color_type) {
+    case PNG_COLOR_TYPE_GRAY:
+        return depth == 1 ? CIS_MODE_BILEVEL : depth == 16 ? CIS_MODE_GREY16 : CIS_MODE_GREY;
+    case PNG_COLOR_TYPE_GRAY_ALPHA:
+        return CIS_MODE_GREY_ALPHA;
+    case PNG_COLOR_TYPE_PALETTE:
+        return CIS_MODE_PALETTE;
+    case PNG_COLOR_TYPE_RGB_ALPHA:
+        return CIS_MODE_RGBA;
+    default:
+        return CIS_MODE_RGB;
+    }
+}
+
+// Indices beyond the file's palette keep Pillow's initial palette, a grey ramp.
+static void load_palette(png_reader *reader) {
+    for (int i = 0; i < 256; i++) {
+        memset(reader->palette[i], i, 3);
+    }
+    png_colorp colors = NULL;
+    int count = 0;
+    png_get_PLTE(reader->png, reader->info, &colors, &count);
+    for (int i = 0; i < count && i < 256; i++) {
+        reader->palette[i][0] = colors[i].red;
+        reader->palette[i][1] = colors[i].green;
+        reader->palette[i][2] = colors[i].blue;
+    }
+}
+
+static void set_transformations(png_reader *reader) {
+    png_structp png = reader->png;
+    int type = png_get_color_type(png, reader->info);
+    int depth = png_get_bit_depth(png, reader->info);
+    if (type == PNG_COLOR_TYPE_PALETTE) {
+        png_set_packing(png);
+        return;
+    }
+    if (depth == 16) {
+        if (type == PNG_COLOR_TYPE_GRAY) {
+            png_set_scale_16(png);
+        } else {
+            png_set_strip_16(png);
+        }
+    } else if (depth < 8) {
+        png_set_expand_gray_1_2_4_to_8(png);
+    }
+    if ((type & PNG_COLOR_MASK_ALPHA) != 0) {
+        png_set_strip_alpha(png);
+    }
+    if ((type & PNG_COLOR_MASK_COLOR) == 0) {
+        png_set_gray_to_rgb(png);
+    }
+}
+
+static void *take(png_reader *reader, size_t size) {
+    void *memory = budget_alloc(reader, size);
+    if (memory == NULL) {
+        longjmp(reader->escape, 1);
+    }
+    return memory;
+}
+
+// The rows that a truncated file still gave are kept, the others stay black.
+static void read_interlaced(png_reader *reader) {
+    size_t stride = (size_t)reader->channels * reader->header.width;
+    for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; pass++) {
+        for (uint32_t y = 0; y < reader->header.height; y++) {
+            png_read_row(reader->png, reader->image + stride * y, NULL);
+            reader->has_pixels = true;
+        }
+    }
+}
+
+static void decode_row(png_reader *reader, uint8_t *out) {
+    size_t stride = (size_t)reader->channels * reader->header.width;
+    if (reader->image == NULL) {
+        png_read_row(reader->png, out, NULL);
+        reader->has_pixels = true;
+    } else {
+        if (reader->row == 0) {
+            read_interlaced(reader);
+        }
+        memcpy(out, reader->image + stride * reader->row, stride);
+    }
+}
+
+static void expand_palette(const png_reader *reader, uint8_t *row) {
+    for (uint32_t x = 0; x < reader->header.width; x++) {
+        memcpy(row + 3 * (size_t)x, reader->palette[reader->indices[x]], 3);
+    }
+}
+
+// After a truncation: what an interlaced image got before it, else black.
+static void salvage_row(png_reader *reader, uint8_t *out) {
+    size_t stride = (size_t)reader->channels * reader->header.width;
+    if (reader->image != NULL) {
+        memcpy(out, reader->image + stride * reader->row, stride);
+    } else {
+        memset(out, 0, stride);
+    }
+}
+
+static cis_code next_row(cis_reader *base, uint8_t *row, cis_report *report) {
+    png_reader *reader = (png_reader *)base;
+    uint8_t *out = reader->indices != NULL ? reader->indices : row;
+    if (setjmp(reader->escape)) {
+        if (!reader->truncated || !reader->has_pixels) {
+            *report = reader->failure;
+            return report->code;
+        }
+        cis_warn(base, CIS_TRUNCATED_DATA, reader->failure.message);
+    }
+    if (reader->truncated) {
+        salvage_row(reader, out);
+    } else {
+        decode_row(reader, out);
+    }
+    if (reader->indices != NULL) {
+        expand_palette(reader, row);
+    }
+    reader->row++;
+    return CIS_OK;
+}
+
+static void finish(cis_reader *base) {
+    png_reader *reader = (png_reader *)base;
+    if (reader->truncated) {
+        return;
+    }
+    reader->past_pixels = true;
+    if (setjmp(reader->escape)) {
+        cis_warn(base, reader->failure.code, reader->failure.message);
+        return;
+    }
+    png_read_end(reader->png, NULL);
+}
+
+static void close_reader(cis_reader *base) {
+    png_reader *reader = (png_reader *)base;
+    if (reader->png != NULL && !setjmp(reader->escape)) {
+        png_destroy_read_struct(&reader->png, &reader->info, NULL);
+    }
+    budget_free(reader, reader->indices);
+    budget_free(reader, reader->image);
+    free(reader);
+}
+
+static cis_code open_header(png_reader *reader, cis_limits limits, cis_report *report) {
+    if (setjmp(reader->escape)) {
+        *report = reader->failure;
+        return report->code;
+    }
+    reader->png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, reader, on_error, on_warning, reader,
+                                           png_budget_alloc, png_budget_free);
+    if (reader->png == NULL) {
+        *report = reader->failure;
+        return report->code;
+    }
+    png_structp png = reader->png;
+    reader->info = png_create_info_struct(png);
+    if (reader->info == NULL) {
+        *report = reader->failure;
+        return report->code;
+    }
+    png_set_read_fn(png, reader, on_read);
+    png_uint_32 side = limits.max_pixels < PNG_UINT_31_MAX ? (png_uint_32)limits.max_pixels : PNG_UINT_31_MAX;
+    png_set_user_limits(png, side, side);
+    png_set_crc_action(png, PNG_CRC_WARN_USE, PNG_CRC_WARN_DISCARD);
+    // No ancillary chunk changes the RGB values, so none is parsed.
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);
+    png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, (png_const_bytep) "tRNS", 1);
+
+    png_read_info(png, reader->info);
+    cis_header *header = &reader->header;
+    header->width = png_get_image_width(png, reader->info);
+    header->height = png_get_image_height(png, reader->info);
+    header->mode = mode_of(png_get_color_type(png, reader->info), png_get_bit_depth(png, reader->info));
+    if ((uint64_t)header->width * header->height > limits.max_pixels) {
+        return cis_fail(report, CIS_TOO_MANY_PIXELS, "too many pixels");
+    }
+
+    set_transformations(reader);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, reader->info);
+    bool indexed = header->mode == CIS_MODE_PALETTE;
+    reader->channels = indexed ? 1 : 3;
+    if (indexed) {
+        load_palette(reader);
+        reader->indices = take(reader, header->width);
+    }
+    if (png_get_interlace_type(png, reader->info) != PNG_INTERLACE_NONE) {
+        reader->image = take(reader, (size_t)reader->channels * header->width * header->height);
+    }
+    reader->reading_pixels = true;
+    return CIS_OK;
+}
+
+cis_reader *cis_png_open(const uint8_t *data, size_t size, cis_limits limits, cis_header *header, cis_report *report) {
+    png_reader *reader = calloc(1, sizeof *reader);
+    if (reader == NULL) {
+        cis_fail(report, CIS_NO_MEMORY, "out of memory");
+        return NULL;
+    }
+    reader->base.next_row = next_row;
+    reader->base.finish = finish;
+    reader->base.close = close_reader;
+    reader->data = data;
+    reader->remaining = size;
+    reader->budget = limits.max_bytes;
+    if (open_header(reader, limits, report) != CIS_OK) {
+        close_reader(&reader->base);
+        return NULL;
+    }
+    *header = reader->header;
+    return &reader->base;
+}
+
+const char *cis_png_version(void) {
+    return png_get_libpng_ver(NULL);
+}
