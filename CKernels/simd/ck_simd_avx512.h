@@ -7,7 +7,7 @@ typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,prfchw"))),           \
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,bmi2,prfchw"))),      \
                              apply_to = function)
 
 CK_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }

@@ -1,0 +1,217 @@
+import CKernels
+import Testing
+
+/// One convolution and what it reads and writes.
+private struct Convolution: CustomTestStringConvertible {
+    var batch = 1
+    var height: Int
+    var width: Int
+    var channels: Int
+    var outChannels: Int
+    var kernel: (height: Int, width: Int) = (3, 3)
+    var stride = 1
+    var padding = 1
+    var pixelPadding = 0
+    var ends = Ends()
+
+    var testDescription: String {
+        "\(batch) x \(height) x \(width) x \(channels) -> \(outChannels), kernel \(kernel), stride \(stride), "
+            + "padding \(padding)"
+    }
+
+    var outHeight: Int { ck_conv_output(height, kernel.height, stride, padding) }
+    var outWidth: Int { ck_conv_output(width, kernel.width, stride, padding) }
+    var k: Int { kernel.height * kernel.width * channels }
+
+    /// Borders, strides that miss the last row, kernels larger than the image, patches, non-square everything.
+    static let cases = [
+        Convolution(height: 9, width: 7, channels: 3, outChannels: 32, stride: 2),
+        Convolution(height: 8, width: 11, channels: 3, outChannels: 5, stride: 2, pixelPadding: 1),
+        Convolution(height: 1, width: 1, channels: 5, outChannels: 6),
+        Convolution(height: 2, width: 1, channels: 17, outChannels: 33, stride: 2),
+        Convolution(
+            batch: 3, height: 5, width: 6, channels: 32, outChannels: 32,
+            ends: Ends(bias: true, activation: CK_ACTIVATION_GELU)),
+        Convolution(
+            batch: 3, height: 7, width: 5, channels: 31, outChannels: 40, pixelPadding: 3,
+            ends: Ends(bias: true, scale: true, residual: .output)),
+        Convolution(
+            height: 6, width: 4, channels: 64, outChannels: 64, stride: 2, ends: Ends(residual: .separate)),
+        Convolution(height: 8, width: 12, channels: 3, outChannels: 24, kernel: (4, 4), stride: 4, padding: 0),
+        Convolution(height: 33, width: 32, channels: 3, outChannels: 20, kernel: (16, 16), stride: 16, padding: 0),
+        Convolution(height: 12, width: 9, channels: 3, outChannels: 16, kernel: (7, 7), stride: 4, padding: 3),
+        Convolution(height: 3, width: 3, channels: 2, outChannels: 3, kernel: (7, 7), padding: 3),
+        Convolution(height: 4, width: 5, channels: 6, outChannels: 7, kernel: (1, 1), padding: 0),
+        Convolution(height: 3, width: 4, channels: 5, outChannels: 8, kernel: (1, 1), padding: 2),
+        Convolution(height: 5, width: 6, channels: 9, outChannels: 10, kernel: (2, 5), stride: 3, padding: 2),
+        Convolution(batch: 2, height: 10, width: 40, channels: 20, outChannels: 34, ends: Ends(bias: true)),
+    ]
+}
+
+/// A convolution with its data.
+private struct Setting {
+    let convolution: Convolution
+    let x: GuardedMatrix
+    let weight: GuardedMatrix
+    let packed: GuardedMatrix
+    let operands: EndOperands
+
+    init(_ convolution: Convolution, misalignment: Int = 1) {
+        self.convolution = convolution
+        let c = convolution
+        var noise = Noise(c.k)
+        weight = GuardedMatrix(c.outChannels, c.k)
+        weight.fill(&noise)
+        x = GuardedMatrix(
+            c.batch * c.height * c.width, c.channels, stride: c.channels + c.pixelPadding, misalignment: misalignment)
+        x.fill(&noise)
+        packed = GuardedMatrix(1, ck_gemm_packed_count(c.outChannels, c.k))
+        ck_gemm_pack(c.outChannels, c.k, weight.pointer, c.k, packed.pointer)
+        operands = EndOperands(
+            c.ends, rows: c.batch * c.outHeight * c.outWidth, n: c.outChannels, padding: c.pixelPadding,
+            misalignment: misalignment, noise: &noise)
+    }
+
+    var arguments: ck_conv_args {
+        let c = convolution
+        return ck_conv_args(
+            batch: c.batch, height: c.height, width: c.width, channels: c.channels, out_channels: c.outChannels,
+            kernel_height: c.kernel.height, kernel_width: c.kernel.width, stride: c.stride, padding: c.padding,
+            x: x.pointer, x_stride: x.stride, packed: packed.pointer, out: operands.out.pointer,
+            out_stride: operands.out.stride, epilogue: operands.epilogue)
+    }
+
+    func run(_ isa: ck_isa, pool: TestPool? = nil) {
+        var context = ck_context(isa: isa, pool: pool?.pool)
+        var arguments = arguments
+        let scratch = guardedScratch(bytes: ck_conv_scratch(&context, &arguments))
+        #expect(ck_conv_f32(&context, &arguments, scratch.pointer) == CK_OK)
+        #expect(scratch.surroundingsIntact, "scratch overrun")
+    }
+
+    /// The largest error over the outputs, in units of the bound; infinite when something else was touched.
+    func worstError(exact: Bool) -> Double {
+        guard operands.out.surroundingsIntact else { return .infinity }
+        let c = convolution
+        var worst = 0.0
+        for image in 0..<c.batch {
+            for outY in 0..<c.outHeight {
+                for outX in 0..<c.outWidth {
+                    let pixel = (image * c.outHeight + outY) * c.outWidth + outX
+                    for channel in 0..<c.outChannels {
+                        let (sum, magnitude) = product(image: image, outY: outY, outX: outX, channel: channel)
+                        let (value, bound) = operands.expected(
+                            row: pixel, column: channel, product: sum, magnitude: magnitude, k: c.k, exact: exact)
+                        let error = abs(Double(operands.out.pointer[pixel * operands.out.stride + channel]) - value)
+                        worst = max(worst, error.isNaN ? .infinity : error / bound)
+                    }
+                }
+            }
+        }
+        return worst
+    }
+
+    private func product(image: Int, outY: Int, outX: Int, channel: Int) -> (Double, Double) {
+        let c = convolution
+        var (sum, magnitude) = (0.0, 0.0)
+        for ky in 0..<c.kernel.height {
+            for kx in 0..<c.kernel.width {
+                let (y, column) = (outY * c.stride + ky - c.padding, outX * c.stride + kx - c.padding)
+                guard (0..<c.height).contains(y), (0..<c.width).contains(column) else { continue }
+                let from = x.pointer + ((image * c.height + y) * c.width + column) * x.stride
+                let w = weight.pointer + channel * c.k + (ky * c.kernel.width + kx) * c.channels
+                for i in 0..<c.channels {
+                    sum += Double(from[i]) * Double(w[i])
+                    magnitude += Double(abs(from[i] * w[i]))
+                }
+            }
+        }
+        return (sum, magnitude)
+    }
+}
+
+@Suite struct ConvTests {
+    @Test(arguments: runnableISAs)
+    func fidelityOnBordersStridesAndKernels(isa: ck_isa) {
+        for convolution in Convolution.cases {
+            for misalignment in [0, 1] {
+                let setting = Setting(convolution, misalignment: misalignment)
+                setting.run(isa)
+                #expect(setting.worstError(exact: isa == CK_ISA_REF) <= 1, "\(convolution.testDescription)")
+            }
+        }
+    }
+
+    @Test(arguments: runnableISAs)
+    func determinismAcrossThreads(isa: ck_isa) throws {
+        for convolution in Convolution.cases {
+            func bits(threads: Int) throws -> [UInt32] {
+                let setting = Setting(convolution)
+                setting.run(isa, pool: try TestPool(threads: threads))
+                return setting.operands.out.bits
+            }
+            let alone = try bits(threads: 1)
+            for threads in [2, 3, 8] {
+                let same = try bits(threads: threads) == alone
+                #expect(same, "\(threads) threads")
+            }
+        }
+    }
+
+    @Test(arguments: runnableISAs)
+    func determinismAcrossTheBatch(isa: ck_isa) {
+        var convolution = Convolution(
+            batch: 5, height: 9, width: 10, channels: 19, outChannels: 50, stride: 2, ends: Ends(bias: true))
+        let whole = Setting(convolution)
+        whole.run(isa)
+        convolution.batch = 1
+        let floats = 9 * 10 * 19
+        let outputs = whole.operands.out.bits.count / 5
+        for image in 0..<5 {
+            let single = Setting(convolution)
+            for i in 0..<floats { single.x.pointer[i] = whole.x.pointer[image * floats + i] }
+            single.operands.bias.copyValues(from: whole.operands.bias)
+            single.run(isa)
+            let same = single.operands.out.bits.elementsEqual(
+                whole.operands.out.bits[image * outputs..<(image + 1) * outputs])
+            #expect(same, "image \(image)")
+        }
+    }
+
+    @Test func outputSizeFollowsTheFormula() {
+        #expect(ck_conv_output(224, 3, 2, 1) == 112)
+        #expect(ck_conv_output(7, 3, 2, 1) == 4)
+        #expect(ck_conv_output(224, 16, 16, 0) == 14)
+        #expect(ck_conv_output(2, 7, 1, 2) == 0)
+        #expect(ck_conv_output(5, 0, 1, 0) == 0)
+        #expect(ck_conv_output(5, 3, 0, 0) == 0)
+        #expect(ck_conv_output(5, 3, 1, .max) == 0)
+    }
+
+    @Test func rejectsUnsoundArguments() {
+        let setting = Setting(Convolution(height: 5, width: 4, channels: 3, outChannels: 6))
+        let scratch = UnsafeMutableRawPointer.allocate(byteCount: 1 << 20, alignment: 64)
+        defer { scratch.deallocate() }
+        func status(isa: ck_isa = CK_ISA_PORTABLE, _ change: (inout ck_conv_args) -> Void) -> ck_status {
+            var context = ck_context(isa: isa, pool: nil)
+            var arguments = setting.arguments
+            change(&arguments)
+            return ck_conv_f32(&context, &arguments, scratch)
+        }
+        #expect(status { _ in } == CK_OK)
+        #expect(status { $0.batch = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.height = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.channels = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.out_channels = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.stride = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.kernel_height = 9 } == CK_BAD_SHAPE)
+        #expect(status { $0.padding = .max } == CK_BAD_SHAPE)
+        #expect(status { $0.batch = .max } == CK_BAD_SHAPE)
+        #expect(status { $0.x = nil } == CK_BAD_ARGUMENT)
+        #expect(status { $0.packed = nil } == CK_BAD_ARGUMENT)
+        #expect(status { $0.out = nil } == CK_BAD_ARGUMENT)
+        #expect(status { $0.x_stride = 2 } == CK_BAD_ARGUMENT)
+        #expect(status { $0.out_stride = 5 } == CK_BAD_ARGUMENT)
+        #expect(status(isa: CK_ISA_COUNT) { _ in } == CK_UNAVAILABLE)
+    }
+}
