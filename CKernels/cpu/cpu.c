@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* sched_getaffinity */
 #include "ck_cpu.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #if defined(__linux__)
@@ -31,14 +32,14 @@ static uint64_t saved_registers(void) {
     return (uint64_t)high << 32 | low;
 }
 
-bool ck_isa_available(ck_isa isa) {
+static bool detect(ck_isa isa) {
     if (isa == CK_ISA_REF || isa == CK_ISA_PORTABLE) return true;
     uint32_t a, b, c, d;
     if (!__get_cpuid(1, &a, &b, &c, &d)) return false;
     const bool fma = c & bit_FMA;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
     const uint64_t saved = saved_registers();
-    const bool avx2 = fma && (b & bit_AVX2) && (saved & 0x6) == 0x6;
+    const bool avx2 = fma && (b & bit_AVX2) && (b & bit_BMI2) && (saved & 0x6) == 0x6;
     if (isa == CK_ISA_AVX2) return avx2;
     const uint32_t needed = bit_AVX512F | bit_AVX512VL | bit_AVX512BW | bit_AVX512DQ;
     return isa == CK_ISA_AVX512 && avx2 && (b & needed) == needed && (saved & 0xE6) == 0xE6;
@@ -58,7 +59,7 @@ void ck_cpu_brand(char *text, size_t size) {
 
 #else
 
-bool ck_isa_available(ck_isa isa) { return isa == CK_ISA_REF || isa == CK_ISA_PORTABLE; }
+static bool detect(ck_isa isa) { return isa == CK_ISA_REF || isa == CK_ISA_PORTABLE; }
 
 void ck_cpu_brand(char *text, size_t size) {
     if (size == 0) return;
@@ -67,6 +68,19 @@ void ck_cpu_brand(char *text, size_t size) {
 }
 
 #endif
+
+/* Every kernel call asks, and under a hypervisor CPUID takes microseconds: the answers are kept, one bit each. */
+bool ck_isa_available(ck_isa isa) {
+    static _Atomic unsigned answers;
+    const unsigned filled = 1u << CK_ISA_COUNT;
+    unsigned known = atomic_load_explicit(&answers, memory_order_relaxed);
+    if (!known) {
+        known = filled;
+        for (ck_isa each = CK_ISA_REF; each < CK_ISA_COUNT; each++) known |= (unsigned)detect(each) << each;
+        atomic_store_explicit(&answers, known, memory_order_relaxed);
+    }
+    return isa < CK_ISA_COUNT && (known >> isa & 1);
+}
 
 ck_isa ck_isa_best(void) {
     ck_isa best = CK_ISA_REF;

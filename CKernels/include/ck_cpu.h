@@ -13,7 +13,7 @@
 typedef enum {
     CK_ISA_REF = 0,
     CK_ISA_PORTABLE = 1,
-    CK_ISA_AVX2 = 2,   /**< AVX2 and FMA3 */
+    CK_ISA_AVX2 = 2,   /**< AVX2, FMA3 and BMI2 */
     CK_ISA_AVX512 = 3, /**< AVX-512 F, VL, BW and DQ */
     CK_ISA_COUNT = 4
 } ck_isa;
