@@ -49,6 +49,8 @@ public final class Runtime {
     /// Scratch memory, kept between forward passes so that the second one allocates nothing.
     package let workspace = Workspace()
     package let context: UnsafePointer<ck_context>
+    /// When present, every kernel call is timed and counted; when `nil`, that costs one comparison per call.
+    package var profile: KernelProfile?
     private let pool: OpaquePointer
     private var ropes: [RopeTable] = []
 
@@ -98,12 +100,21 @@ public final class Runtime {
         return table.rope
     }
 
-    /// Calls `body` with scratch memory for a kernel, 64-byte aligned.
-    package func withScratch(bytes: Int, _ body: (UnsafeMutableRawPointer) -> ck_status) {
+    /// Runs a kernel: the one way by which layers reach C.
+    ///
+    /// - Parameters:
+    ///   - multiplyAdds: the work it does; evaluated only for a profile.
+    ///   - scratch: bytes of memory that `body` gets, 64-byte aligned.
+    package func run(
+        _ kind: KernelKind, multiplyAdds: @autoclosure () -> Int = 0, scratch bytes: Int = 0,
+        _ body: (UnsafeMutableRawPointer) -> ck_status
+    ) {
+        let start = profile == nil ? 0 : MonotonicClock.nanoseconds
         workspace.scope {
             let scratch = workspace.floats((bytes + 3) / 4)
             check(body(UnsafeMutableRawPointer(scratch)))
         }
+        profile?.record(kind, since: start, multiplyAdds: multiplyAdds())
     }
 
     /// A kernel refuses only what a layer got wrong: shapes from outside are checked before a network runs.

@@ -30,16 +30,23 @@ package enum AttentionCore: Sendable {
             local: local.map { UnsafePointer($0.base) }, local_stride: local?.stride ?? 0,
             gate: gate.map { UnsafePointer($0.base) }, gate_stride: gate?.stride ?? 0, out: output.base,
             out_stride: output.stride)
-        let context = runtime.context
+        let (scratch, kernel) = entries
+        runtime.run(
+            .attention,
+            multiplyAdds: queries.batch * cost(tokens: queries.tokens, heads: heads, headDim: headDim).attention,
+            scratch: scratch(runtime.context, &arguments)
+        ) { kernel(runtime.context, &arguments, $0) }
+    }
+
+    private typealias Scratch = (UnsafePointer<ck_context>?, UnsafePointer<ck_attention_args>?) -> Int
+    private typealias Kernel =
+        (UnsafePointer<ck_context>?, UnsafePointer<ck_attention_args>?, UnsafeMutableRawPointer?) -> ck_status
+
+    private var entries: (Scratch, Kernel) {
         switch self {
-        case .softmax:
-            runtime.withScratch(bytes: ck_softmax_attention_scratch(context, &arguments)) {
-                ck_softmax_attention_f32(context, &arguments, $0)
-            }
-        case .rala:
-            runtime.withScratch(bytes: ck_rala_scratch(context, &arguments)) { ck_rala_f32(context, &arguments, $0) }
-        case .mala:
-            runtime.withScratch(bytes: ck_mala_scratch(context, &arguments)) { ck_mala_f32(context, &arguments, $0) }
+        case .softmax: (ck_softmax_attention_scratch, ck_softmax_attention_f32)
+        case .rala: (ck_rala_scratch, ck_rala_f32)
+        case .mala: (ck_mala_scratch, ck_mala_f32)
         }
     }
 

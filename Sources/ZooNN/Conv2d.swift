@@ -53,9 +53,10 @@ package struct Conv2d: Sendable {
             kernel_height: kernel, kernel_width: kernel, stride: stride, padding: padding, x: x.base,
             x_stride: x.stride, packed: weight.pointer, out: output.base, out_stride: output.stride,
             epilogue: epilogue.ck(residual: nil))
-        runtime.withScratch(bytes: ck_conv_scratch(runtime.context, &arguments)) { scratch in
-            ck_conv_f32(runtime.context, &arguments, scratch)
-        }
+        runtime.run(
+            .convolution, multiplyAdds: cost(pixels: output.rows).convolutions,
+            scratch: ck_conv_scratch(runtime.context, &arguments)
+        ) { ck_conv_f32(runtime.context, &arguments, $0) }
     }
 
     /// A map of the right shape for the output, from the workspace.

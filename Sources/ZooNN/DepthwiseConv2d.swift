@@ -31,7 +31,9 @@ package struct DepthwiseConv2d: Sendable {
             batch: x.batch, height: x.height, width: x.width, channels: channels, kernel: kernel, x: x.base,
             x_stride: x.stride, weight: weight.pointer, bias: bias.pointer, add_input: residual ? 1 : 0,
             out: output.base, out_stride: output.stride)
-        runtime.check(ck_dwconv_f32(runtime.context, &arguments))
+        runtime.run(.depthwise, multiplyAdds: cost(pixels: x.rows).convolutions) { _ in
+            ck_dwconv_f32(runtime.context, &arguments)
+        }
     }
 
     /// Multiply-adds over `pixels` pixels.

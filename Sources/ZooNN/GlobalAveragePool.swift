@@ -6,5 +6,5 @@ package func globalAveragePool(_ x: FeatureMap, into output: FeatureMap, on runt
     precondition(output.stride == x.channels)
     var arguments = ck_mean_args(
         batch: x.batch, tokens: x.tokens, channels: x.channels, x: x.base, x_stride: x.stride, out: output.base)
-    runtime.check(ck_mean_f32(runtime.context, &arguments))
+    runtime.run(.pooling) { _ in ck_mean_f32(runtime.context, &arguments) }
 }

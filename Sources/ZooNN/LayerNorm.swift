@@ -22,7 +22,7 @@ package struct LayerNorm: Sendable {
                 var arguments = ck_layer_norm_args(
                     rows: x.rows, channels: channels, x: x.base, x_stride: x.stride, gamma: gamma.baseAddress,
                     beta: beta.baseAddress, epsilon: epsilon, out: output.base, out_stride: output.stride)
-                runtime.check(ck_layer_norm_f32(runtime.context, &arguments))
+                runtime.run(.norm) { _ in ck_layer_norm_f32(runtime.context, &arguments) }
             }
         }
     }

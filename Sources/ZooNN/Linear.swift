@@ -49,9 +49,10 @@ package struct Linear: Sendable {
             rows: x.rows, n: outputs, k: inputs, x: x.base, x_stride: x.stride, norm_epsilon: normEpsilon,
             packed: weight.pointer, out: output.base, out_stride: output.stride,
             epilogue: epilogue.ck(residual: residual))
-        runtime.withScratch(bytes: ck_gemm_scratch(runtime.context, &arguments)) { scratch in
-            ck_gemm_f32(runtime.context, &arguments, scratch)
-        }
+        runtime.run(
+            .gemm, multiplyAdds: cost(pixels: x.rows).convolutions,
+            scratch: ck_gemm_scratch(runtime.context, &arguments)
+        ) { ck_gemm_f32(runtime.context, &arguments, $0) }
     }
 
     /// Multiply-adds over `pixels` pixels.
