@@ -105,3 +105,5 @@ size_t ck_cpu_allowed(int *processors, size_t capacity) {
 #endif
     return count;
 }
+
+const char *ck_compiler(void) { return __VERSION__; }

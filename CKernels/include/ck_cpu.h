@@ -37,4 +37,7 @@ void ck_cpu_brand(char *text, size_t size);
  */
 size_t ck_cpu_allowed(int *processors, size_t capacity);
 
+/** The compiler that built this library, with its version. */
+const char *ck_compiler(void);
+
 #endif

@@ -52,7 +52,7 @@ public enum Processor {
     }
 
     /// The first line of a small system file.
-    private static func smallFile(_ path: String) -> String? {
+    static func smallFile(_ path: String) -> String? {
         guard let file = fopen(path, "r") else { return nil }
         defer { fclose(file) }
         return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { line in
