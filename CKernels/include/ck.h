@@ -8,6 +8,7 @@
 #include "ck_gemm.h"
 #include "ck_norm.h"
 #include "ck_pool.h"
+#include "ck_roofline.h"
 #include "ck_rope.h"
 #include "ck_status.h"
 #endif

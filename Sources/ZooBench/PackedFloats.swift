@@ -1,0 +1,23 @@
+/// Floats in aligned memory, for the inputs and outputs of what is measured.
+final class PackedFloats {
+    let base: UnsafeMutablePointer<Float>
+    let count: Int
+
+    /// Zeros; every page is touched, so that no measurement pays for it.
+    init(count: Int) {
+        let memory = UnsafeMutableRawPointer.allocate(
+            byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+        base = memory.bindMemory(to: Float.self, capacity: max(count, 1))
+        base.initialize(repeating: 0, count: max(count, 1))
+        self.count = count
+    }
+
+    convenience init(_ values: [Float]) {
+        self.init(count: values.count)
+        for (index, value) in values.enumerated() { base[index] = value }
+    }
+
+    deinit { base.deallocate() }
+
+    var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: base, count: count) }
+}
