@@ -18,6 +18,7 @@ CK_INLINE vm v_mask(size_t n) {
 }
 CK_INLINE vf v_load_n(const float *p, size_t n) { return _mm256_maskload_ps(p, v_mask(n)); }
 CK_INLINE void v_store_n(float *p, vf x, size_t n) { _mm256_maskstore_ps(p, v_mask(n), x); }
+CK_INLINE vf v_first(vf x, size_t n) { return _mm256_and_ps(x, _mm256_castsi256_ps(v_mask(n))); }
 CK_INLINE vf v_add(vf a, vf b) { return _mm256_add_ps(a, b); }
 CK_INLINE vf v_sub(vf a, vf b) { return _mm256_sub_ps(a, b); }
 CK_INLINE vf v_mul(vf a, vf b) { return _mm256_mul_ps(a, b); }

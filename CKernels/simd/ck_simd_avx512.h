@@ -17,6 +17,8 @@ CK_INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 CK_INLINE vm v_mask(size_t n) { return (vm)_bzhi_u32(0xFFFFu, (unsigned)n); }
 CK_INLINE vf v_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(v_mask(n), p); }
 CK_INLINE void v_store_n(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, v_mask(n), x); }
+/** The first n lanes of x, the rest zero. */
+CK_INLINE vf v_first(vf x, size_t n) { return _mm512_maskz_mov_ps(v_mask(n), x); }
 CK_INLINE vf v_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 CK_INLINE vf v_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 CK_INLINE vf v_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }

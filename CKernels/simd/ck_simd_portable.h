@@ -23,6 +23,10 @@ CK_INLINE vf v_load_n(const float *p, size_t n) {
     return x;
 }
 CK_INLINE void v_store_n(float *p, vf x, size_t n) { memcpy(p, &x, (n < VL ? n : VL) * sizeof(float)); }
+CK_INLINE vf v_first(vf x, size_t n) {
+    const vi lane = {0, 1, 2, 3}, last = {(int)n, (int)n, (int)n, (int)n};
+    return (vf)((lane < last) & (vi)x);
+}
 CK_INLINE vf v_add(vf a, vf b) { return a + b; }
 CK_INLINE vf v_sub(vf a, vf b) { return a - b; }
 CK_INLINE vf v_mul(vf a, vf b) { return a * b; }

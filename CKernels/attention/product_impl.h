@@ -1,0 +1,83 @@
+/*
+ * Products of small tiles that lie in the first-level cache: c[i][j] = sum over p of a(i, p) b[p][j].
+ *
+ * A block of PRODUCT_ROWS x PRODUCT_VECTORS accumulators stays in registers over all steps p; the rows of b are loaded
+ * as vectors, the elements of a are broadcast. Each c[i][j] is one fused-multiply-add chain over p = 0, 1, ..., whatever
+ * the block it falls into.
+ */
+enum { PRODUCT_ROWS = 6, PRODUCT_VECTORS = VL == 16 ? 4 : 2 };
+
+typedef struct {
+    size_t rows, vectors, steps; /* c is rows x (vectors * VL) */
+    const float *a;
+    size_t a_stride;
+    const float *b;
+    size_t b_stride;
+    float *c;
+    size_t c_stride;
+    const float *decay; /* c = c * decay[i * decay_step] + product; NULL for c = product */
+    size_t decay_step;
+} tile_product;
+
+/* `columns`: a(i, p) is a[p][i], else a[i][p] */
+CK_INLINE void product_block(const tile_product *t, const int columns, size_t i, size_t j, const size_t rows,
+                             const size_t vectors) {
+    const size_t a_row = columns ? 1 : t->a_stride, a_step = columns ? t->a_stride : 1;
+    const float *a = t->a + i * a_row, *b = t->b + j * VL;
+    vf sum[PRODUCT_ROWS][PRODUCT_VECTORS];
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < rows; r++)
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) sum[r][v] = v_zero();
+    for (size_t p = 0; p < t->steps; p++, a += a_step, b += t->b_stride) {
+        vf right[PRODUCT_VECTORS];
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) right[v] = v_load(b + v * VL);
+#pragma clang loop unroll(full)
+        for (size_t r = 0; r < rows; r++) {
+            const vf left = v_set(a[r * a_row]);
+#pragma clang loop unroll(full)
+            for (size_t v = 0; v < vectors; v++) sum[r][v] = v_fma(left, right[v], sum[r][v]);
+        }
+    }
+    float *c = t->c + i * t->c_stride + j * VL;
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < rows; r++, c += t->c_stride) {
+        const vf decay = t->decay ? v_set(t->decay[(i + r) * t->decay_step]) : v_zero();
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++)
+            v_store(c + v * VL, t->decay ? v_fma(v_load(c + v * VL), decay, sum[r][v]) : sum[r][v]);
+    }
+}
+
+CK_INLINE void product_panel(const tile_product *t, const int columns, size_t j, const size_t vectors) {
+    size_t i = 0;
+    for (; i + PRODUCT_ROWS <= t->rows; i += PRODUCT_ROWS) product_block(t, columns, i, j, PRODUCT_ROWS, vectors);
+    if (t->rows - i >= 4) {
+        product_block(t, columns, i, j, 4, vectors);
+        i += 4;
+    }
+    if (t->rows - i >= 2) {
+        product_block(t, columns, i, j, 2, vectors);
+        i += 2;
+    }
+    if (t->rows > i) product_block(t, columns, i, j, 1, vectors);
+}
+
+CK_INLINE void product(const tile_product *t, const int columns) {
+    for (size_t j = 0; j < t->vectors;) {
+        const size_t left = t->vectors - j;
+        const size_t take = left >= 2 * PRODUCT_VECTORS || left <= PRODUCT_VECTORS ? left : (left + 1) / 2;
+        switch (take < PRODUCT_VECTORS ? take : PRODUCT_VECTORS) {
+        case 1: product_panel(t, columns, j, 1), j += 1; break;
+        case 2: product_panel(t, columns, j, 2), j += 2; break;
+#if VL == 16
+        case 3: product_panel(t, columns, j, 3), j += 3; break;
+        default: product_panel(t, columns, j, 4), j += 4; break;
+#endif
+        }
+    }
+}
+
+static void product_of_rows(tile_product t) { product(&t, 0); }
+static void product_of_columns(tile_product t) { product(&t, 1); }

@@ -1,0 +1,24 @@
+#ifndef CK_MALA_H
+#define CK_MALA_H
+
+#include "attention/linear.h"
+
+/* How the scratch is divided, in floats: for every head its chunks, then each worker's tiles. */
+typedef struct {
+    ck_linear_plan plan;
+    size_t summary; /* of a chunk: head_dim rows of S, one row of key sums, one of value sums */
+    size_t worker;
+    size_t total;
+} ck_mala_layout;
+
+static inline ck_mala_layout ck_mala_layout_of(const ck_attention_args *args, size_t workers) {
+    ck_mala_layout l = {.plan = ck_linear_plan_of(args)};
+    l.summary = (args->head_dim + 2) * l.plan.width;
+    l.worker = 2 * l.plan.tile * l.plan.width + 2 * CK_LINEAR_TILE_ROWS;
+    l.total = args->batch * args->heads * l.plan.chunks * l.summary + workers * l.worker;
+    return l;
+}
+
+ck_attention_function ck_mala_f32_ref, ck_mala_f32_portable, ck_mala_f32_avx2, ck_mala_f32_avx512;
+
+#endif

@@ -1,0 +1,81 @@
+/* MALA in two passes over the tokens (mathematics and order of summation: mala/README.md). */
+#include "mala/mala.h"
+
+#include "attention/linear_impl.h"
+
+typedef struct {
+    const ck_attention_args *args;
+    ck_mala_layout layout;
+    float *summaries, *workers;
+} mala_job;
+
+/* Task: one chunk. Sums S, the mapped keys and the values. */
+static void mala_gather_keys(void *arguments, size_t task, size_t worker) {
+    const mala_job *const job = arguments;
+    const ck_attention_args *const args = job->args;
+    const ck_linear_plan *const plan = &job->layout.plan;
+    const size_t width = plan->width, d = args->head_dim;
+    const linear_chunk chunk = chunk_of(args, plan, task);
+    float *const keys = job->workers + worker * job->layout.worker, *const values = keys + plan->tile * width;
+    float *const summary = job->summaries + task * job->layout.summary;
+    zero(summary, job->layout.summary);
+    for (size_t t = 0; t < chunk.tiles; t++) {
+        const ck_range tile = tile_of(&chunk, t);
+        map_rows(v_elu1, head_rows(args->k, args->k_stride, chunk.head, tile.first), args->k_stride, tile.count, d,
+                 keys, width);
+        sum_rows(NULL, keys, tile.count, d, width, 1, summary + d * width);
+        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, keys, width);
+        weigh_rows(NULL, head_rows(args->v, args->v_stride, chunk.head, tile.first), args->v_stride, tile.count, d,
+                   values, width);
+        sum_rows(NULL, values, tile.count, d, width, 1, summary + (d + 1) * width);
+        add_outer_products(keys, values, tile.count, d, width, 1, summary);
+    }
+}
+
+/* Task: one row of a summary. Combines the chunks into the first one: S and d^-1/2 mean key, then the mean value. */
+static void mala_combine(void *arguments, size_t task, size_t worker) {
+    (void)worker;
+    const mala_job *const job = arguments;
+    const size_t d = job->args->head_dim, chunks = job->layout.plan.chunks, width = job->layout.plan.width;
+    const size_t row = task % (d + 2);
+    const float scale = row <= d ? 1 / sqrtf((float)d) : 1;
+    float weights[CK_LINEAR_CHUNKS];
+    for (size_t c = 0; c < chunks; c++) weights[c] = scale / (float)job->args->tokens;
+    float *const first = job->summaries + task / (d + 2) * chunks * job->layout.summary + row * width;
+    combine_chunks(first, job->layout.summary, chunks, weights, first, width);
+}
+
+/* Task: one chunk. Answers its queries. */
+static void mala_answer(void *arguments, size_t task, size_t worker) {
+    const mala_job *const job = arguments;
+    const ck_attention_args *const args = job->args;
+    const ck_linear_plan *const plan = &job->layout.plan;
+    const size_t width = plan->width, d = args->head_dim;
+    const linear_chunk chunk = chunk_of(args, plan, task);
+    float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
+    float *const scale = core + plan->tile * width, *const shift = scale + CK_LINEAR_TILE_ROWS;
+    const float *const summary = job->summaries + chunk.index * plan->chunks * job->layout.summary;
+    const float *const mean_key = summary + d * width, *const mean_value = mean_key + width;
+    for (size_t t = 0; t < chunk.tiles; t++) {
+        const ck_range tile = tile_of(&chunk, t);
+        map_rows(v_elu1, head_rows(args->q, args->q_stride, chunk.head, tile.first), args->q_stride, tile.count, d,
+                 queries, width);
+        dot_rows(queries, tile.count, d, width, mean_key, 1, shift);
+        for (size_t r = 0; r < tile.count; r++) {
+            scale[r] = 1 + 1 / (shift[r] + 1e-6f);
+            shift[r] = -shift[r];
+        }
+        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, queries, width);
+        read_summary(queries, summary, tile.count, d, width, core);
+        finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, shift, mean_value);
+    }
+}
+
+void CK_NAME(ck_mala_f32)(ck_pool *pool, const ck_attention_args *args, float *scratch) {
+    mala_job job = {args, ck_mala_layout_of(args, ck_pool_threads(pool)), scratch, NULL};
+    const size_t heads = args->batch * args->heads, tasks = heads * job.layout.plan.chunks;
+    job.workers = job.summaries + tasks * job.layout.summary;
+    ck_pool_run(pool, tasks, mala_gather_keys, &job);
+    ck_pool_run(pool, heads * (args->head_dim + 2), mala_combine, &job);
+    ck_pool_run(pool, tasks, mala_answer, &job);
+}

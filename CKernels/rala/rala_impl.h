@@ -1,0 +1,115 @@
+/* RALA in three passes over the tokens (mathematics and order of summation: rala/README.md). */
+#include "rala/rala.h"
+
+#include "attention/linear_impl.h"
+
+typedef struct {
+    const ck_attention_args *args;
+    ck_rala_layout layout;
+    float *summaries, *workers;
+} rala_job;
+
+CK_INLINE float *rala_summary(const rala_job *job, size_t head, size_t chunk) {
+    return job->summaries + (head * job->layout.plan.chunks + chunk) * job->layout.summary;
+}
+
+/* Task: one chunk. Sums the mapped queries. */
+static void rala_sum_queries(void *arguments, size_t task, size_t worker) {
+    const rala_job *const job = arguments;
+    const ck_attention_args *const args = job->args;
+    const size_t width = job->layout.plan.width, d = args->head_dim;
+    const linear_chunk chunk = chunk_of(args, &job->layout.plan, task);
+    float *const queries = job->workers + worker * job->layout.worker;
+    float *const sum = job->summaries + task * job->layout.summary + (d + 1) * width;
+    zero(sum, width);
+    for (size_t t = 0; t < chunk.tiles; t++) {
+        const ck_range tile = tile_of(&chunk, t);
+        map_rows(v_elu1, head_rows(args->q, args->q_stride, chunk.head, tile.first), args->q_stride, tile.count, d,
+                 queries, width);
+        sum_rows(NULL, queries, tile.count, d, width, 1, sum);
+    }
+}
+
+/* Task: one chunk. Weighs its keys by exp(logit - highest logit so far) and sums u and S. */
+static void rala_gather_keys(void *arguments, size_t task, size_t worker) {
+    const rala_job *const job = arguments;
+    const ck_attention_args *const args = job->args;
+    const ck_linear_plan *const plan = &job->layout.plan;
+    const size_t width = plan->width, d = args->head_dim;
+    const linear_chunk chunk = chunk_of(args, plan, task);
+    float *const keys = job->workers + worker * job->layout.worker, *const values = keys + plan->tile * width;
+    float *const global_query = values + plan->tile * width, *const weights = global_query + width;
+
+    for (size_t c = 0; c < plan->chunks; c++) weights[c] = 1 / (float)args->tokens;
+    combine_chunks(rala_summary(job, chunk.index, 0) + (d + 1) * width, job->layout.summary, plan->chunks, weights,
+                   global_query, width);
+
+    float *const summary = job->summaries + task * job->layout.summary, *const u = summary + d * width;
+    zero(summary, (d + 1) * width);
+    float highest = -INFINITY, sum = 0;
+    for (size_t t = 0; t < chunk.tiles; t++) {
+        const ck_range tile = tile_of(&chunk, t);
+        map_rows(v_elu1, head_rows(args->k, args->k_stride, chunk.head, tile.first), args->k_stride, tile.count, d,
+                 keys, width);
+        dot_rows(keys, tile.count, d, width, global_query, 1 / sqrtf((float)d), weights);
+        float decay = highest;
+        highest = highest_of(weights, tile.count, highest);
+        exp_below(weights, tile.count, highest);
+        exp_below(&decay, 1, highest);
+        sum = sum * decay + total_of(weights, tile.count);
+        sum_rows(weights, keys, tile.count, d, width, decay, u);
+        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, keys, width);
+        weigh_rows(weights, head_rows(args->v, args->v_stride, chunk.head, tile.first), args->v_stride, tile.count, d,
+                   values, width);
+        add_outer_products(keys, values, tile.count, d, width, decay, summary);
+    }
+    summary[job->layout.highest] = highest;
+    summary[job->layout.sum] = sum;
+}
+
+/* Task: one row of S, or u. Combines the chunks into the first one, normalised so that the key weights sum to 1. */
+static void rala_combine(void *arguments, size_t task, size_t worker) {
+    (void)worker;
+    const rala_job *const job = arguments;
+    const size_t rows = job->args->head_dim + 1, chunks = job->layout.plan.chunks, width = job->layout.plan.width;
+    float *const first = rala_summary(job, task / rows, 0);
+    float weights[CK_LINEAR_CHUNKS], total = 0;
+    for (size_t c = 0; c < chunks; c++) weights[c] = first[c * job->layout.summary + job->layout.highest];
+    exp_below(weights, chunks, highest_of(weights, chunks, -INFINITY));
+    for (size_t c = 0; c < chunks; c++) total += weights[c] * first[c * job->layout.summary + job->layout.sum];
+    for (size_t c = 0; c < chunks; c++) weights[c] /= total;
+    float *const row = first + task % rows * width;
+    combine_chunks(row, job->layout.summary, chunks, weights, row, width);
+}
+
+/* Task: one chunk. Answers its queries. */
+static void rala_answer(void *arguments, size_t task, size_t worker) {
+    const rala_job *const job = arguments;
+    const ck_attention_args *const args = job->args;
+    const ck_linear_plan *const plan = &job->layout.plan;
+    const size_t width = plan->width, d = args->head_dim;
+    const linear_chunk chunk = chunk_of(args, plan, task);
+    float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
+    float *const scale = core + plan->tile * width + width;
+    const float *const summary = rala_summary(job, chunk.index, 0), *const u = summary + d * width;
+    for (size_t t = 0; t < chunk.tiles; t++) {
+        const ck_range tile = tile_of(&chunk, t);
+        map_rows(v_elu1, head_rows(args->q, args->q_stride, chunk.head, tile.first), args->q_stride, tile.count, d,
+                 queries, width);
+        dot_rows(queries, tile.count, d, width, u, 1, scale);
+        for (size_t r = 0; r < tile.count; r++) scale[r] = 1 / (scale[r] + 1e-6f);
+        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, queries, width);
+        read_summary(queries, summary, tile.count, d, width, core);
+        finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, NULL, NULL);
+    }
+}
+
+void CK_NAME(ck_rala_f32)(ck_pool *pool, const ck_attention_args *args, float *scratch) {
+    rala_job job = {args, ck_rala_layout_of(args, ck_pool_threads(pool)), scratch, NULL};
+    const size_t heads = args->batch * args->heads, tasks = heads * job.layout.plan.chunks;
+    job.workers = job.summaries + tasks * job.layout.summary;
+    ck_pool_run(pool, tasks, rala_sum_queries, &job);
+    ck_pool_run(pool, tasks, rala_gather_keys, &job);
+    ck_pool_run(pool, heads * (args->head_dim + 1), rala_combine, &job);
+    ck_pool_run(pool, tasks, rala_answer, &job);
+}
