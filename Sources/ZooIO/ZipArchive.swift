@@ -1,0 +1,111 @@
+import Synchronization
+import ZooCore
+
+/// What can be wrong with a zip archive.
+public enum ZipDefect: String, ParserDefect {
+    case truncated = "zip.truncated"
+    case noEndRecord = "zip.no-end-record"
+    case severalDisks = "zip.several-disks"
+    case badZip64 = "zip.bad-zip64"
+    case badDirectory = "zip.bad-directory"
+    case tooManyEntries = "zip.too-many-entries"
+    case badSignature = "zip.bad-signature"
+    case badFlags = "zip.bad-flags"
+    case encrypted = "zip.encrypted"
+    case compressed = "zip.compressed"
+    case badSize = "zip.bad-size"
+    case badExtraField = "zip.bad-extra-field"
+    case badName = "zip.bad-name"
+    case unsafeName = "zip.unsafe-name"
+    case duplicateName = "zip.duplicate-name"
+    case specialFile = "zip.special-file"
+    case localMismatch = "zip.local-mismatch"
+    case badDescriptor = "zip.bad-descriptor"
+    case overlap = "zip.overlap"
+    case missingEntry = "zip.missing-entry"
+    case badChecksum = "zip.bad-checksum"
+}
+
+/// What a zip archive may claim before it is refused.
+public struct ZipLimits: Sendable {
+    public var maxEntries = 262_144
+    /// The longest entry name, in bytes.
+    public var maxNameBytes = 1024
+
+    public init() {}
+}
+
+/// One file of a `ZipArchive`.
+public struct ZipEntry: Sendable, Equatable {
+    /// The name, a label only: nothing is ever extracted to disk.
+    public let name: String
+    /// Where the content lies, from the start of the archive.
+    public let range: Range<Int>
+    /// The checksum the archive promises for the content.
+    public let crc32: UInt32
+}
+
+/// A read-only zip archive of stored (uncompressed) entries, in a mapped file or in memory: PyTorch checkpoints
+/// and packed sample datasets.
+///
+/// The reader is strict where tolerant readers disagree with each other: the end record is the end of the file
+/// (no archive comment), the central directory lies directly before it, each local header agrees with its
+/// directory entry, names are unique and plain, entries do not overlap. Contents are views, not copies; the
+/// checksum is verified when an entry is first read.
+public final class ZipArchive: Sendable {
+    /// What error messages call the archive.
+    public let name: String
+    /// All files, in the order of the central directory; folder entries are left out.
+    public let entries: [ZipEntry]
+
+    private let region: ByteRegion
+    private let index: [String: Int]
+    private let verified: Mutex<[Bool]>
+
+    /// Parses the central directory and all local headers.
+    ///
+    /// - Throws: `ZipDefect` errors that name the entry or the byte offset.
+    public init(_ region: ByteRegion, limits: ZipLimits = ZipLimits()) throws {
+        entries = try naming(region.name) {
+            try region.withBytes { try ZipDirectory(bytes: $0, limits: limits).entries() }
+        }
+        self.region = region
+        name = region.name
+        index = Dictionary(uniqueKeysWithValues: zip(entries.map(\.name), entries.indices))
+        verified = Mutex([Bool](repeating: false, count: entries.count))
+    }
+
+    /// The entry of that name.
+    public func entry(named name: String) -> ZipEntry? { index[name].map { entries[$0] } }
+
+    /// Calls `body` with the content of the entry called `name`; the pointer is valid only inside.
+    ///
+    /// - Throws: `ZipDefect.missingEntry`, `ZipDefect.badChecksum`.
+    public func withBytes<R>(of name: String, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        guard let position = index[name] else {
+            throw ZipDefect.missingEntry.error("the archive has no such entry", at: name).naming(file: self.name)
+        }
+        let entry = entries[position]
+        return try region.withBytes(in: entry.range) { bytes in
+            if !verified.withLock({ $0[position] }) {
+                let checksum = CRC32.checksum(bytes)
+                guard checksum == entry.crc32 else {
+                    throw ZipDefect.badChecksum.error(
+                        "the content is damaged", at: name, expected: "CRC-32 \(hexadecimal(entry.crc32))",
+                        found: hexadecimal(checksum)
+                    ).naming(file: self.name)
+                }
+                verified.withLock { $0[position] = true }
+            }
+            return try body(bytes)
+        }
+    }
+
+    /// Tells the kernel that an entry's pages are not needed soon.
+    func release(_ entry: ZipEntry) { region.release(entry.range) }
+}
+
+private func hexadecimal(_ value: UInt32) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 8 - digits.count) + digits
+}
