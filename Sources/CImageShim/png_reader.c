@@ -158,11 +158,8 @@ static cis_mode mode_of(int color_type, int depth) {
     }
 }
 
-// Indices beyond the file's palette keep Pillow's initial palette, a grey ramp.
+// Indices beyond the file's palette are black, as in Pillow.
 static void load_palette(png_reader *reader) {
-    for (int i = 0; i < 256; i++) {
-        memset(reader->palette[i], i, 3);
-    }
     png_colorp colors = NULL;
     int count = 0;
     png_get_PLTE(reader->png, reader->info, &colors, &count);

@@ -125,3 +125,11 @@ public enum ImageDefect: String, Sendable, CaseIterable {
         ZooError(kind, problem, expected: expected, found: found, hint: hint, code: rawValue)
     }
 }
+
+extension ZooError {
+    /// The defect that the C shim reports, with the library's own words as what was found.
+    init(_ report: cis_report) {
+        let words = withUnsafeBytes(of: report.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        self = ImageDefect(report.code).error(found: words)
+    }
+}

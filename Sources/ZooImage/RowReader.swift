@@ -37,7 +37,7 @@ final class RowReader {
                 throw ImageDefect.unsupportedFormat.error(
                     expected: "JPEG or PNG", found: format.rawValue, hint: "convert the file to PNG or JPEG")
             }
-        guard let opened else { throw RowReader.error(report) }
+        guard let opened else { throw ZooError(report) }
         self.format = format
         self.mode = PixelMode(header.mode)
         self.height = Int(header.height)
@@ -52,18 +52,13 @@ final class RowReader {
     /// Writes the next row, `3 * width` bytes. To be called `height` times.
     func next(into row: UnsafeMutablePointer<UInt8>) throws {
         var report = cis_report()
-        guard cis_reader_next_row(reader, row, &report) == CIS_OK else { throw RowReader.error(report) }
+        guard cis_reader_next_row(reader, row, &report) == CIS_OK else { throw ZooError(report) }
     }
 
     /// Reads what follows the last row, and says whether the decoder had anything to complain about.
     func finish() -> ImageStatus {
         cis_reader_finish(reader)
         let warning = cis_reader_warning(reader)
-        return warning.code == CIS_OK ? .ok : .warned(RowReader.error(warning))
-    }
-
-    private static func error(_ report: cis_report) -> ZooError {
-        let words = withUnsafeBytes(of: report.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        return ImageDefect(report.code).error(found: words)
+        return warning.code == CIS_OK ? .ok : .warned(ZooError(warning))
     }
 }
