@@ -76,7 +76,10 @@ public struct Preprocessing: Sendable, Hashable, Codable {
             sizes.contains(inputHeight), "inputHeight", expected: "1...\(sizes.upperBound)", found: "\(inputHeight)")
         try require(
             sizes.contains(inputWidth), "inputWidth", expected: "1...\(sizes.upperBound)", found: "\(inputWidth)")
-        try require((0.01...100).contains(cropPct), "cropPct", expected: "0.01...100", found: "\(cropPct)")
+        // Below, the resized image would be needlessly huge; above, it would vanish.
+        let ratios = 0.01...Double(min(inputHeight, inputWidth))
+        try require(
+            ratios.contains(cropPct), "cropPct", expected: "0.01...\(ratios.upperBound)", found: "\(cropPct)")
         try require(
             mean.count == 3 && mean.allSatisfy(\.isFinite), "mean", expected: "3 finite numbers", found: "\(mean)")
         try require(

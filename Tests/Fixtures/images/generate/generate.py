@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes ../png.json and ../jpeg.json: small image files (base64) with the SHA-256 of the RGB pixels that they stand for.
+"""Makes ../png.json and ../jpeg.json, small image files (base64) with the SHA-256 of the RGB pixels that they stand for,
+and ../transforms/resize.json and transform.json, hashes of resized and of cropped noise.
 
     python3 -m venv VENV && VENV/bin/pip install pillow==11.3.0
     cc encode.c -ljpeg -o encode && VENV/bin/python generate.py ./encode
@@ -12,6 +13,7 @@ import base64
 import hashlib
 import io
 import json
+import math
 import random
 import struct
 import subprocess
@@ -145,8 +147,6 @@ def png_cases():
 def photo(width, height, channels, seed):
     rng = random.Random(seed)
     waves = [(rng.uniform(0.02, 0.4), rng.uniform(0.02, 0.4), rng.uniform(0, 6)) for _ in range(channels)]
-    import math
-
     out = bytearray()
     for y in range(height):
         for x in range(width):
@@ -189,6 +189,73 @@ def jpeg_cases(encoder):
                     yield entry(name, data, pillow_mode, width, height, pixels)
 
 
+FILTERS = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+def noise(width, height):
+    """The upper bytes of a linear congruential sequence; the tests have the same."""
+    state, out = 1, bytearray()
+    for _ in range(width * height * 3):
+        state = (state * 1664525 + 1013904223) % 2**32
+        out.append(state >> 24)
+    return Image.frombytes("RGB", (width, height), bytes(out))
+
+
+def sha256(image):
+    return hashlib.sha256(image.tobytes()).hexdigest()
+
+
+def resize_cases():
+    sizes = ((1, 1), (1, 17), (40, 1), (2, 3), (31, 32), (57, 90), (200, 150))
+    for width, height in sizes:
+        for to_width, to_height in ((1, 1), (32, 32), (57, 90), (7, 61), (150, 44)):
+            for interpolation in FILTERS:
+                image = noise(width, height).resize((to_width, to_height), FILTERS[interpolation])
+                yield {"width": width, "height": height, "toWidth": to_width, "toHeight": to_height,
+                       "interpolation": interpolation, "sha256": sha256(image)}
+
+
+def transformed(image, input_height, input_width, crop_pct, mode, interpolation):
+    """The evaluation transform as timm and torchvision define it."""
+    target = (math.floor(input_height / crop_pct), math.floor(input_width / crop_pct))
+    width, height = image.size
+    if mode == "squash":
+        size = target
+    elif target[0] == target[1]:
+        short, long = min(width, height), max(width, height)
+        longer = int(target[0] * long / short)
+        size = (longer, target[0]) if width <= height else (target[0], longer)
+    else:
+        ratio = min(height / target[0], width / target[1])
+        size = (round(height / ratio), round(width / ratio))
+    image = image.resize((size[1], size[0]), FILTERS[interpolation])
+    pad_top, pad_left = (max(0, (n - s) // 2) for n, s in zip((input_height, input_width), size))
+    height, width = max(size[0], input_height), max(size[1], input_width)
+    padded = Image.new("RGB", (width, height))
+    padded.paste(image, (pad_left, pad_top))
+    top, left = round((height - input_height) / 2.0), round((width - input_width) / 2.0)
+    return padded.crop((left, top, left + input_width, top + input_height))
+
+
+def transform_cases():
+    images = ((100, 151), (151, 100), (64, 64), (9, 40), (1, 5), (333, 30))
+    settings = (
+        (64, 64, 0.875, "center"), (64, 64, 1.0, "center"), (33, 33, 0.9, "center"), (64, 64, 1.25, "center"),
+        (48, 80, 0.875, "center"), (80, 48, 0.95, "center"), (56, 57, 1.3, "center"),
+        (64, 64, 1.0, "squash"), (40, 72, 0.9, "squash"), (31, 30, 1.1, "squash"),
+    )
+    for index, (width, height) in enumerate(images):
+        for number, (input_height, input_width, crop_pct, mode) in enumerate(settings):
+            interpolation = tuple(FILTERS)[(index + number) % 3]
+            image = transformed(noise(width, height), input_height, input_width, crop_pct, mode, interpolation)
+            yield {"width": width, "height": height, "inputHeight": input_height, "inputWidth": input_width,
+                   "cropPct": crop_pct, "cropMode": mode, "interpolation": interpolation, "sha256": sha256(image)}
+
+
 def write(path, cases):
     lines = ",\n".join(json.dumps(case) for case in cases)
     path.write_text("[\n" + lines + "\n]\n")
@@ -196,3 +263,5 @@ def write(path, cases):
 
 write(HERE.parent / "png.json", png_cases())
 write(HERE.parent / "jpeg.json", jpeg_cases(sys.argv[1]))
+write(HERE.parent / "transforms/resize.json", resize_cases())
+write(HERE.parent / "transforms/transform.json", transform_cases())
