@@ -25,7 +25,7 @@ public enum RAVLT {
         card("b", parameters: 48_241_288, gmacs: 9.802, attentionGmacs: 0.778, top1: 85.5),
         card("l", parameters: 95_242_440, gmacs: 16.092, attentionGmacs: 1.117, top1: 85.8),
         PyramidNetwork.nanoCard(
-            name: "ravlt-nano", family: "ravlt", parameters: 165_810, gmacs: 0, attentionGmacs: 0, paper: paper,
+            name: "ravlt-nano", family: "ravlt", parameters: 169_762, gmacs: 0, attentionGmacs: 0, paper: paper,
             code: code),
     ]
 
@@ -312,12 +312,12 @@ private struct Stage: Sendable {
 }
 
 /// `x + pos(x)`, then `x + gamma_1 * attn(norm1(x))`, then `x + gamma_2 * ffn(norm2(x))`.
-struct Block: Sendable {
+package struct Block: Sendable {
     private let pos: DepthwiseConv2d
     private let attn: GatedAttention
     private let ffn: ConvolutionalFFN
 
-    init(_ w: Weights, channels: Int, heads: Int, hidden: Int, core: AttentionCore, layerScale: Bool) {
+    package init(_ w: Weights, channels: Int, heads: Int, hidden: Int, core: AttentionCore, layerScale: Bool) {
         pos = DepthwiseConv2d(w["pos"], channels: channels, kernel: 3, residual: true)
         attn = GatedAttention(
             w["attn"], channels: channels, heads: heads, core: core,
@@ -330,7 +330,7 @@ struct Block: Sendable {
     }
 
     /// Writes to `output`, which has the shape of `x` and must not overlap it.
-    func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+    package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
         pos(x, into: output, on: runtime)
         attn(addingTo: output, on: runtime)
         ffn(addingTo: output, on: runtime)
@@ -343,7 +343,7 @@ struct Block: Sendable {
 
 /// The attention module: one projection to queries, keys, values and a gate; a depthwise 5x5 convolution of the
 /// values added to the core's output; the product with the gate, which has no activation; a projection back.
-struct GatedAttention: Sendable {
+package struct GatedAttention: Sendable {
     private let heads: Int
     private let channels: Int
     private let core: AttentionCore
@@ -351,7 +351,7 @@ struct GatedAttention: Sendable {
     private let lepe: DepthwiseConv2d
     private let proj: Linear
 
-    init(_ w: Weights, channels: Int, heads: Int, core: AttentionCore, norm: LayerNorm?, scale: [Float]?) {
+    package init(_ w: Weights, channels: Int, heads: Int, core: AttentionCore, norm: LayerNorm?, scale: [Float]?) {
         self.heads = heads
         self.channels = channels
         self.core = core
@@ -361,14 +361,14 @@ struct GatedAttention: Sendable {
     }
 
     /// `x + scale * attention(norm(x))`, in place.
-    func callAsFunction(addingTo x: FeatureMap, on runtime: Runtime) {
+    package func callAsFunction(addingTo x: FeatureMap, on runtime: Runtime) {
         runtime.workspace.scope {
             proj(gated(x, on: runtime), into: x, residual: x, on: runtime)
         }
     }
 
     /// `attention(x)` without residual, for a module on its own.
-    func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+    package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
         runtime.workspace.scope { proj(gated(x, on: runtime), into: output, on: runtime) }
     }
 
