@@ -27,7 +27,8 @@ public enum MAViT {
         card("b", parameters: 49_792_648, gmacs: 9.829, attentionGmacs: 0.776, top1: 85.7),
         card("l", parameters: 97_766_088, gmacs: 16.142, attentionGmacs: 1.114, top1: 86.0),
         PyramidNetwork.nanoCard(
-            name: "mavit-nano", family: "mavit", parameters: 169_762, gmacs: 0, attentionGmacs: 0, paper: paper,
+            name: "mavit-nano", family: "mavit", parameters: 169_762, gmacs: 0.001925, attentionGmacs: 0.000114,
+            paper: paper,
             code: code),
     ]
 

@@ -25,7 +25,8 @@ public enum RAVLT {
         card("b", parameters: 48_241_288, gmacs: 9.802, attentionGmacs: 0.778, top1: 85.5),
         card("l", parameters: 95_242_440, gmacs: 16.092, attentionGmacs: 1.117, top1: 85.8),
         PyramidNetwork.nanoCard(
-            name: "ravlt-nano", family: "ravlt", parameters: 169_762, gmacs: 0, attentionGmacs: 0, paper: paper,
+            name: "ravlt-nano", family: "ravlt", parameters: 169_762, gmacs: 0.001925, attentionGmacs: 0.000114,
+            paper: paper,
             code: code),
     ]
 

@@ -1,5 +1,8 @@
 #include "CTestSupport.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 #if defined(__linux__) && defined(__GLIBC__) && !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer)
 #define COUNTS 1
 #endif
@@ -46,6 +49,6 @@ void *aligned_alloc(size_t alignment, size_t size) {
 int posix_memalign(void **memory, size_t alignment, size_t size) {
     allocations += counting;
     *memory = __libc_memalign(alignment, size);
-    return *memory ? 0 : 12;
+    return *memory ? 0 : ENOMEM;
 }
 #endif
