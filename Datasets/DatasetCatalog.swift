@@ -1,0 +1,99 @@
+import ZooCore
+
+/// The datasets known by name, and the rule by which `--data` finds images.
+public enum DatasetCatalog {
+    /// A dataset that has a name of its own.
+    public struct Entry: Sendable, Equatable {
+        public let name: String
+        /// One line for people.
+        public let summary: String
+    }
+
+    public static let digits = Entry(
+        name: "digits", summary: "UCI handwritten digits, 360 test images, embedded (CC BY 4.0)")
+    public static let digitsTraining = Entry(
+        name: "digits-train", summary: "UCI handwritten digits, 1437 training images, embedded (CC BY 4.0)")
+    public static let imageNetSubset = Entry(
+        name: "imagenet-subset",
+        summary: "a subset of ImageNet's validation images made by 'zoo data subset', else the embedded photographs")
+
+    public static let entries = [digits, digitsTraining, imageNetSubset]
+
+    /// Opens what `--data` names.
+    ///
+    /// A known name comes first. `imagenet-subset` is looked for as a folder of that name under `dataRoot`, then under
+    /// `home`, and is the embedded sample if there is none. Anything else is a path: a folder of class folders, a flat
+    /// folder with a ground-truth list, a zip archive, a list file; or the name of a folder under `dataRoot` or `home`.
+    ///
+    /// - Parameter labels: the ground-truth list of a flat folder.
+    /// - Throws: `ZooError` of kind `missingInput` if there is nothing of that name, or what the readers throw.
+    public static func open(
+        _ name: String, dataRoot: String? = nil, labels: String? = nil, home: ZooHome = .current
+    ) throws -> any ImageDataset {
+        if let dataRoot, !isFolder(dataRoot) {
+            throw ZooError(.missingInput, "no such folder", file: dataRoot, at: "--data-root")
+        }
+        let roots = (dataRoot.map { [$0] } ?? []) + [home.datasets]
+        switch name {
+        case digits.name: return try ImageArchive(embedded: "digits.zip", prefix: "test/", name: name)
+        case digitsTraining.name: return try ImageArchive(embedded: "digits.zip", prefix: "train/", name: name)
+        case imageNetSubset.name:
+            for root in roots where isFolder(root + "/" + name) {
+                return try openFolder(root + "/" + name, labels: labels, name: name)
+            }
+            return try ImageArchive(embedded: "imagenet-sample.zip", prefix: "", name: name)
+        default: break
+        }
+        for path in [name] + roots.map({ $0 + "/" + name }) {
+            if isFolder(path) { return try openFolder(path, labels: labels, name: name) }
+            if isRegularFile(path) { return try openFile(path) }
+        }
+        throw ZooError(
+            .missingInput, "no dataset and no folder or file of this name", file: name, at: "--data",
+            hint: "known names: " + entries.map(\.name).joined(separator: ", "), code: "dataset.unknown")
+    }
+
+    private static func openFolder(_ path: String, labels: String?, name: String) throws -> any ImageDataset {
+        if isRegularFile(path + "/" + SubsetManifest.fileName) {
+            return try ImageSubset(path: path, name: name)
+        }
+        let listing = try FolderListing(path)
+        if labels != nil || (listing.folders.isEmpty && !listing.images.isEmpty) {
+            return try ValidationFolder(path: path, labels: labels, name: name)
+        }
+        return try ImageFolder(path: path, name: name)
+    }
+
+    private static func openFile(_ path: String) throws -> any ImageDataset {
+        let begin = try withFile(path, limit: .max) { Array($0.prefix(4)) }
+        return begin.starts(with: [0x50, 0x4B]) ? try ImageArchive(path: path) : try ImageList(path: path)
+    }
+}
+
+/// Single images that ship with the program, for trying things out: `sample:chelsea.png`.
+public enum EmbeddedSample {
+    public static let scheme = "sample:"
+
+    /// Calls `body` with the bytes of the embedded image whose path is, or ends in, `name`.
+    ///
+    /// - Throws: `ZooError` of kind `missingInput` if there is no such image, `usage` if there are several.
+    public static func withBytes<R>(named name: String, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        let datasets = try [
+            ImageArchive(embedded: "imagenet-sample.zip", prefix: "", name: DatasetCatalog.imageNetSubset.name),
+            ImageArchive(embedded: "digits.zip", prefix: "test/", name: DatasetCatalog.digits.name),
+        ]
+        let found = datasets.flatMap { dataset in
+            dataset.samples.filter { "\(dataset.name)/\($0.id)".hasSuffix("/" + name) }.map { (dataset, $0) }
+        }
+        guard let (dataset, sample) = found.first else {
+            throw ZooError(
+                .missingInput, "no embedded image of this name", file: scheme + name,
+                hint: "there are " + datasets[0].samples.map(\.id).joined(separator: ", ") + " and the test digits",
+                code: "dataset.unknown-sample")
+        }
+        guard found.count == 1 else {
+            throw ZooError(.usage, "several embedded images have this name", file: scheme + name)
+        }
+        return try dataset.withBytes(of: sample, limit: .max, body)
+    }
+}
