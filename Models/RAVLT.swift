@@ -468,9 +468,7 @@ extension PyramidNetwork.Configuration {
     func replaced(by file: Hyperparameters?) throws -> Self {
         guard var file else { return self }
         file.ignore("drop_path_rate", "layer_init_values", "head_dims", "ffn_dims", "eps")
-        guard let dims = try file.integers("embed_dims", in: 1...8192) else {
-            throw ZooError(.usage, "hyper-parameter is missing", at: "embed_dims")
-        }
+        let dims = try file.integers("embed_dims", in: 1...8192) ?? embedDims
         let count = dims.count
         let depths = try file.integers("depths", in: 0...256, count: count) ?? self.depths
         let heads = try file.integers("num_heads", "heads", in: 1...1024, count: count) ?? self.heads

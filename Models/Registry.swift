@@ -42,10 +42,8 @@ public enum Registry {
                 return try card(named: family.defaultVariant)
             }
         }
-        let nearest = cards.map(\.name).map { ($0, editDistance($0, wanted)) }
-            .sorted { ($0.1, $0.0) < ($1.1, $1.0) }.prefix(3).map(\.0)
         throw ZooError(
-            .usage, "unknown model '\(name)'", hint: "did you mean \(nearest.joined(separator: ", "))?",
+            .usage, "unknown model '\(name)'", hint: Suggestion.hint(for: wanted, among: cards.map(\.name)),
             code: "registry.unknown-model")
     }
 
@@ -97,21 +95,5 @@ public enum Registry {
 
     private static func canonical(_ name: String) -> String {
         String(name.lowercased().map { $0 == "_" || $0 == "/" ? "-" : $0 })
-    }
-
-    /// Levenshtein's distance.
-    private static func editDistance(_ a: String, _ b: String) -> Int {
-        let b = Array(b)
-        var row = Array(0...b.count)
-        for (i, x) in a.enumerated() {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let substitution = diagonal + (x == b[j] ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(substitution, row[j] + 1, row[j + 1] + 1)
-            }
-        }
-        return row[b.count]
     }
 }

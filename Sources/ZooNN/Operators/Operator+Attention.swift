@@ -1,0 +1,67 @@
+import ZooCore
+
+extension Operator {
+    /// An attention core from given queries, keys and values; a token grid switches rotary position embedding on.
+    ///
+    /// (B, heads, N, d) is computed as B * heads batch elements of one head each: the same memory, nothing is moved.
+    static func attention(_ core: AttentionCore, name: String, summary: String) -> Operator {
+        Operator(
+            name: name, summary: summary,
+            inputs: [
+                Input("q", shape: headsShape, summary: "queries, before any feature map"),
+                Input("k", shape: headsShape, summary: "keys, before any feature map"),
+                Input("v", shape: headsShape, summary: "values"),
+                Input(
+                    "grid", shape: "(2)", element: .integer, isRequired: false,
+                    summary: "height and width of the token grid; switches RoPE on"),
+            ],
+            prepare: { (arguments) throws(ZooError) in
+                let (q, k, v) = try arguments.queriesKeysValues()
+                let (tokens, headDim) = (q.shape[2], q.shape[3])
+                let grid = try arguments.grid(tokens: tokens)
+                guard grid == nil || headDim.isMultiple(of: 4) else {
+                    throw ZooError(
+                        .badData, "rotary position embedding needs another head dimension", at: "q",
+                        expected: "d, a multiple of 4", found: "\(headDim)")
+                }
+                let batch = q.shape[0] * q.shape[1]
+                return Call(
+                    outputShape: q.shape, cost: core.cost(tokens: tokens, heads: batch, headDim: headDim)
+                ) { output, runtime in
+                    func map(_ base: UnsafePointer<Float>) -> FeatureMap {
+                        FeatureMap(
+                            batch: batch, height: grid?.height ?? 1, width: grid?.width ?? tokens, channels: headDim,
+                            base: UnsafeMutablePointer(mutating: base))
+                    }
+                    q.withUnsafeValues { q in
+                        k.withUnsafeValues { k in
+                            v.withUnsafeValues { v in
+                                guard let q = q.baseAddress, let k = k.baseAddress, let v = v.baseAddress else {
+                                    return
+                                }
+                                core(
+                                    queries: map(q), keys: map(k), values: map(v), heads: 1, rope: grid != nil,
+                                    into: map(output), on: runtime)
+                            }
+                        }
+                    }
+                }
+            })
+    }
+
+    fileprivate static let headsShape = "(B, heads, N, d)"
+}
+
+extension Operator.Arguments {
+    /// `q`, `k` and `v`, all (B, heads, N, d).
+    func queriesKeysValues() throws(ZooError) -> (q: Tensor, k: Tensor, v: Tensor) {
+        let q = try tensor("q", rank: 4, shape: Operator.headsShape)
+        let k = try tensor("k", rank: 4, shape: Operator.headsShape)
+        let v = try tensor("v", rank: 4, shape: Operator.headsShape)
+        for (name, tensor) in [("k", k), ("v", v)] where tensor.shape != q.shape {
+            throw ZooError(
+                .badData, "tensor has another shape than q", at: name, expected: "\(q.shape)", found: "\(tensor.shape)")
+        }
+        return (q, k, v)
+    }
+}
