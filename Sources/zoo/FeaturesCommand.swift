@@ -1,0 +1,65 @@
+import ArgumentParser
+import ZooCore
+import ZooIO
+import ZooImage
+import ZooModels
+import ZooNN
+
+/// `zoo features`: what a model sees in images, as tensors.
+struct FeaturesCommand: ParsableCommand, Exemplified {
+    static let configuration = CommandConfiguration(
+        commandName: "features", abstract: "Write the pre-logits and stage maps of images.",
+        discussion: """
+            Images are preprocessed as the model's card says. The file holds `pre_logits` (B, P) and `out0`, `out1`, \
+            ... (B, C, H, W), one row per image in the order given; the metadata `image.0`, `image.1`, ... name them.
+            """)
+
+    static let examples = [
+        "zoo features ravlt-nano photo.jpg --output features.safetensors",
+        "zoo features ravlt-t a.jpg b.png --weights seeded:1 --output features.safetensors",
+    ]
+
+    @Argument(help: "The model's name; see zoo list.", completion: .models)
+    var model: String
+
+    @Argument(help: "JPEG or PNG files.", completion: .file(extensions: ["jpg", "jpeg", "png"]))
+    var images: [String]
+
+    @OptionGroup var weights: WeightsOptions
+
+    @Option(help: "Safetensors file to write.", completion: .file(extensions: ["safetensors"]))
+    var output: String
+
+    @OptionGroup var compute: ComputeOptions
+
+    func run() throws {
+        let card = try Registry.card(named: model)
+        let runtime = try compute.runtime()
+        let source = try weights.resolve(card).source
+        let network = try Registry.load(card, from: source)
+        let pixels = try preprocessed(card.preprocessing)
+        let pass = try ForwardPass(network, pixels, batchSize: 8, intermediates: true, on: runtime)
+        var metadata = ["model": card.name, "weights": source.name]
+        for (index, image) in images.enumerated() { metadata["image.\(index)"] = image }
+        var writer = SafetensorsWriter(metadata: metadata)
+        for (name, tensor) in pass.named where name != "logits" { writer.add(name, tensor) }
+        try writer.write(to: output)
+    }
+
+    /// The model's inputs (B, 3, H, W); says on stderr which images are damaged.
+    private func preprocessed(_ preprocessing: Preprocessing) throws -> Tensor {
+        let preprocessor = try Preprocessor(preprocessing)
+        var pixels = Tensor(zeros: [images.count, preprocessing.inputHeight, preprocessing.inputWidth, 3])
+        for (index, path) in images.enumerated() {
+            let decoded = try preprocessor.crop(file: path, limits: ResourceLimits())
+            if case .warned(let problem) = decoded.status { Output.warning(problem.naming(file: path).description) }
+            pixels.withUnsafeMutableValues { values in
+                let first = index * preprocessor.inputCount
+                preprocessor.normalize(
+                    decoded.image,
+                    into: UnsafeMutableBufferPointer(rebasing: values[first..<first + preprocessor.inputCount]))
+            }
+        }
+        return pixels.channelsFirst()
+    }
+}
