@@ -55,25 +55,20 @@ static void pack_pixel(const ck_conv_args *args, const float *image, size_t y, s
     }
 }
 
-void CK_NAME(ck_conv_region)(const ck_conv_args *args, const ck_blocking *blocking, ck_region region,
-                             float *scratch) {
+void CK_NAME(ck_conv_rows)(const void *arguments, const ck_blocking *blocking, size_t row, size_t rows, float *to) {
+    const ck_conv_args *const args = arguments;
     const size_t out_height = ck_conv_output(args->height, args->kernel_height, args->stride, args->padding);
     const size_t out_width = ck_conv_output(args->width, args->kernel_width, args->stride, args->padding);
     const size_t tile_floats = blocking->tile_rows * CK_ROW_STRIDE;
-    size_t image = region.row / (out_height * out_width);
-    size_t y = region.row / out_width % out_height, x = region.row % out_width;
-    for (size_t r = 0; r < region.rows; r++) {
-        float *const to = scratch + r / blocking->tile_rows * blocking->k_blocks * tile_floats +
-                          r % blocking->tile_rows * CK_ROW_STRIDE;
+    size_t image = row / (out_height * out_width), y = row / out_width % out_height, x = row % out_width;
+    for (size_t r = 0; r < rows; r++) {
+        float *const packed = to + r / blocking->tile_rows * blocking->k_blocks * tile_floats +
+                              r % blocking->tile_rows * CK_ROW_STRIDE;
         pack_pixel(args, args->x + image * args->height * args->width * args->x_stride, y * args->stride,
-                   x * args->stride, (row_writer){to, 0, blocking->k_block, tile_floats});
+                   x * args->stride, (row_writer){packed, 0, blocking->k_block, tile_floats});
         if (++x == out_width) {
             x = 0;
             if (++y == out_height) y = 0, image++;
         }
     }
-    const ck_product product = {args->out_channels, args->kernel_height * args->kernel_width * args->channels,
-                                args->packed,       args->out,
-                                args->out_stride,   args->epilogue};
-    CK_NAME(ck_multiply_region)(&product, blocking, region, scratch, scratch + ck_blocking_packed_floats(blocking));
 }

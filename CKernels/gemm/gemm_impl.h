@@ -11,7 +11,6 @@ typedef struct {
     const float *rows;     /* packed rows, CK_ROW_STRIDE apart */
     const float *weights;  /* [k][CK_PANEL] */
     size_t k;
-    const float *prefetch; /* what the next tiles will read, one line per step of k */
     const float *start;    /* TILE_COLUMNS initial sums for every row, or NULL to go on from `partial` */
     float *partial;        /* [rows][CK_PANEL] */
     float *out;            /* NULL: leave the sums in `partial` */
@@ -19,6 +18,19 @@ typedef struct {
     const float *scale, *residual;
     size_t residual_stride;
 } tile;
+
+/* Adds one k to all sums of a tile; fetches the weights eight steps ahead into the first-level cache. */
+CK_INLINE void step(const size_t rows, const float *x, const float *w, vf sum[TILE_ROWS][2]) {
+    const vf w0 = v_load(w), w1 = v_load(w + VL);
+    __builtin_prefetch(w + 8 * CK_PANEL, 0, 3);
+    if (TILE_COLUMNS > 16) __builtin_prefetch(w + 8 * CK_PANEL + 16, 0, 3);
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < rows; r++) {
+        const vf value = v_set(x[r * CK_ROW_STRIDE]);
+        sum[r][0] = v_fma(value, w0, sum[r][0]);
+        sum[r][1] = v_fma(value, w1, sum[r][1]);
+    }
+}
 
 /*
  * Always inlined with a constant number of rows, so that every sum lives in a register and every output is the same
@@ -36,17 +48,13 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
             sum[r][1] = v_load(t->partial + r * CK_PANEL + VL);
         }
     }
-    const float *x = t->rows, *w = t->weights, *ahead = t->prefetch;
-    for (size_t i = 0; i < t->k; i++, x++, w += CK_PANEL, ahead += 16) {
-        const vf w0 = v_load(w), w1 = v_load(w + VL);
-        __builtin_prefetch(ahead, 0, 2);
+    const float *x = t->rows, *w = t->weights;
+    size_t i = t->k;
+    for (; i >= 4; i -= 4, x += 4, w += 4 * CK_PANEL) {
 #pragma clang loop unroll(full)
-        for (size_t r = 0; r < rows; r++) {
-            const vf value = v_set(x[r * CK_ROW_STRIDE]);
-            sum[r][0] = v_fma(value, w0, sum[r][0]);
-            sum[r][1] = v_fma(value, w1, sum[r][1]);
-        }
+        for (size_t u = 0; u < 4; u++) step(rows, x + u, w + u * CK_PANEL, sum);
     }
+    for (; i > 0; i--, x++, w += CK_PANEL) step(rows, x, w, sum);
     if (t->out == NULL) {
 #pragma clang loop unroll(full)
         for (size_t r = 0; r < rows; r++) {
@@ -135,35 +143,35 @@ static void multiply_panel(const ck_product *p, const ck_blocking *b, ck_region 
     const size_t tile_floats = TILE_ROWS * CK_ROW_STRIDE;
     for (size_t block = 0; block < b->k_blocks; block++) {
         const size_t first = block * b->k_block, last = first + b->k_block < p->k ? first + b->k_block : p->k;
-        for (size_t half = 0; half < CK_PANEL; half += TILE_COLUMNS) {
+        const size_t k = last - first;
+        for (size_t part = 0; part < CK_PANEL; part += TILE_COLUMNS) {
             for (size_t done = 0, index = 0; done < region.rows; done += TILE_ROWS, index++) {
                 const size_t rows = region.rows - done < TILE_ROWS ? region.rows - done : TILE_ROWS;
                 tile t = {
                     .rows = packed_rows + (index * b->k_blocks + block) * tile_floats,
-                    .weights = weights + half,
-                    .k = last - first,
-                    .prefetch = weights + (last - first) * (CK_PANEL + (index & 1) * 16),
-                    .start = block == 0 ? start + half : NULL,
-                    .partial = partial + done * CK_PANEL + half,
+                    .weights = weights + part,
+                    .k = k,
+                    .start = block == 0 ? start + part : NULL,
+                    .partial = partial + done * CK_PANEL + part,
                 };
                 if (direct && last == p->k) {
                     const size_t row = region.row + done;
-                    t.out = p->out + row * p->out_stride + column + half;
+                    t.out = p->out + row * p->out_stride + column + part;
                     t.out_stride = p->out_stride;
-                    if (e->scale) t.scale = e->scale + column + half;
-                    if (e->residual) t.residual = e->residual + row * e->residual_stride + column + half;
+                    if (e->scale) t.scale = e->scale + column + part;
+                    if (e->residual) t.residual = e->residual + row * e->residual_stride + column + part;
                     t.residual_stride = e->residual_stride;
                 }
                 run_tile(rows, &t);
             }
         }
-        weights += (last - first) * CK_PANEL;
+        weights += k * CK_PANEL;
     }
     if (!direct) finish_rows(p, region.row, region.rows, column, columns, partial);
 }
 
-void CK_NAME(ck_multiply_region)(const ck_product *product, const ck_blocking *blocking, ck_region region,
-                                 const float *rows, float *partial) {
+void CK_NAME(ck_multiply)(const ck_product *product, const ck_blocking *blocking, ck_region region,
+                          const float *rows, float *partial) {
     for (size_t column = region.column; column < region.column + region.columns; column += CK_PANEL)
         multiply_panel(product, blocking, region, column, rows, partial);
 }
@@ -214,21 +222,19 @@ static void normalise_row(const ck_gemm_args *args, const ck_blocking *b, const 
     }
 }
 
-void CK_NAME(ck_gemm_region)(const ck_gemm_args *args, const ck_blocking *blocking, ck_region region,
-                             float *scratch) {
+void CK_NAME(ck_gemm_rows)(const void *arguments, const ck_blocking *blocking, size_t row, size_t rows, float *to) {
+    const ck_gemm_args *const args = arguments;
     const size_t tile_floats = TILE_ROWS * CK_ROW_STRIDE;
-    for (size_t r = 0; r < region.rows; r++) {
-        const float *const x = args->x + (region.row + r) * args->x_stride;
-        float *const to = scratch + r / TILE_ROWS * blocking->k_blocks * tile_floats + r % TILE_ROWS * CK_ROW_STRIDE;
+    for (size_t r = 0; r < rows; r++) {
+        const float *const x = args->x + (row + r) * args->x_stride;
+        float *part = to + r / TILE_ROWS * blocking->k_blocks * tile_floats + r % TILE_ROWS * CK_ROW_STRIDE;
         if (args->norm_epsilon > 0) {
-            normalise_row(args, blocking, x, to);
+            normalise_row(args, blocking, x, part);
             continue;
         }
-        for (size_t block = 0, first = 0; first < args->k; block++, first += blocking->k_block) {
+        for (size_t first = 0; first < args->k; first += blocking->k_block, part += tile_floats) {
             const size_t count = args->k - first < blocking->k_block ? args->k - first : blocking->k_block;
-            copy_row(to + block * tile_floats, x + first, count);
+            copy_row(part, x + first, count);
         }
     }
-    const ck_product product = {args->n, args->k, args->packed, args->out, args->out_stride, args->epilogue};
-    CK_NAME(ck_multiply_region)(&product, blocking, region, scratch, scratch + ck_blocking_packed_floats(blocking));
 }

@@ -27,18 +27,14 @@ static void moments(const ck_gemm_args *args, const float *x, double *mean, doub
     *reciprocal = 1 / sqrt(squares / (double)args->k + args->norm_epsilon);
 }
 
-void ck_gemm_region_ref(const ck_gemm_args *args, const ck_blocking *blocking, ck_region region, float *scratch) {
-    (void)blocking;
-    (void)scratch;
-    for (size_t row = region.row; row < region.row + region.rows; row++) {
-        const float *const x = args->x + row * args->x_stride;
-        double mean, reciprocal;
-        moments(args, x, &mean, &reciprocal);
-        for (size_t column = region.column; column < region.column + region.columns; column++) {
-            const float *const w = args->packed + ck_packed_index(args->k, column);
-            double sum = 0;
-            for (size_t i = 0; i < args->k; i++) sum += (x[i] - mean) * reciprocal * w[i * CK_PANEL];
-            args->out[row * args->out_stride + column] = ck_finish_ref(&args->epilogue, sum, row, column);
-        }
+void ck_gemm_row_ref(const ck_gemm_args *args, size_t row) {
+    const float *const x = args->x + row * args->x_stride;
+    double mean, reciprocal;
+    moments(args, x, &mean, &reciprocal);
+    for (size_t column = 0; column < args->n; column++) {
+        const float *const w = args->packed + ck_packed_index(args->k, column);
+        double sum = 0;
+        for (size_t i = 0; i < args->k; i++) sum += (x[i] - mean) * reciprocal * w[i * CK_PANEL];
+        args->out[row * args->out_stride + column] = ck_finish_ref(&args->epilogue, sum, row, column);
     }
 }

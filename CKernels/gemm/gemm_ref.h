@@ -2,7 +2,8 @@
 #ifndef GEMM_REF_H
 #define GEMM_REF_H
 
-#include "gemm/gemm_blocks.h"
+#include "ck_conv.h"
+#include "ck_gemm.h"
 
 /** Where a column's first weight lies in the packed form; the next inputs follow at a distance of CK_PANEL. */
 static inline size_t ck_packed_index(size_t k, size_t column) {
@@ -11,5 +12,11 @@ static inline size_t ck_packed_index(size_t k, size_t column) {
 
 /** The epilogue of one output. */
 float ck_finish_ref(const ck_epilogue *epilogue, double product, size_t row, size_t column);
+
+/** One row of a matrix product. */
+void ck_gemm_row_ref(const ck_gemm_args *args, size_t row);
+
+/** One output pixel of a convolution, counted through the batch. */
+void ck_conv_pixel_ref(const ck_conv_args *args, size_t pixel);
 
 #endif
