@@ -47,7 +47,7 @@ let package = Package(
         .target(
             name: "ZooEval",
             dependencies: ["ZooModels", "ZooDatasets", "ZooImage", "ZooIO", "ZooNN", "ZooCore"]),
-        .target(name: "ZooBench", dependencies: ["ZooModels", "ZooNN", "ZooCore", "CKernels"]),
+        .target(name: "ZooBench", dependencies: ["ZooModels", "ZooIO", "ZooNN", "ZooCore", "CKernels"]),
         .executableTarget(
             name: "zoo",
             dependencies: [

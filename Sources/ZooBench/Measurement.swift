@@ -40,6 +40,10 @@ public struct Measurement: Sendable, Codable, Equatable {
     public let systemTime: Double
     public let warnings: [String]
 
+    /// Mean processor time of one run in seconds. On a busy machine it says more than the wall clock, as long as one
+    /// thread does all the work; spinning threads count too.
+    public var processorTime: Double { (userTime + systemTime) / Double(samples.count * runsPerSample) }
+
     /// Times `body` as `plan` says.
     ///
     /// - Parameter shortest: the least duration of one sample in seconds; shorter bodies run several times per sample.

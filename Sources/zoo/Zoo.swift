@@ -11,7 +11,7 @@ struct Zoo: ParsableCommand {
         version: Environment.version,
         subcommands: [
             ListCommand.self, InfoCommand.self, RunCommand.self, OperatorCommand.self, FeaturesCommand.self,
-            ConvertCommand.self, InspectCommand.self,
+            ConvertCommand.self, InspectCommand.self, BenchCommand.self,
         ])
 
     static func main() {

@@ -1,0 +1,146 @@
+import ZooCore
+import ZooIO
+import ZooNN
+
+/// Measures forward passes of one classifier.
+public final class ModelBenchmark {
+    /// Rounding differs between instruction sets by about 1e-6 of the logits' length through a whole network; the
+    /// smallest mistakes (another epsilon in a norm) already move them by more than 1e-5.
+    static let tolerance = 1e-5
+
+    private let card: ModelCard
+    private let model: any ImageClassifier
+    private let weights: String
+    /// The logits of the gate's images by reference implementation, computed once.
+    private var references: [InstructionSet: (size: ImageSize, logits: [Float])] = [:]
+
+    /// - Parameters:
+    ///   - model: loaded for `card`.
+    ///   - weights: what the report calls the weights.
+    public init(_ card: ModelCard, _ model: any ImageClassifier, weights: String) {
+        self.card = card
+        self.model = model
+        self.weights = weights
+    }
+
+    /// Height and width of an input image in pixels.
+    public struct ImageSize: Sendable, Codable, Equatable {
+        public let height: Int
+        public let width: Int
+
+        public init(height: Int, width: Int) {
+            self.height = height
+            self.width = width
+        }
+
+        /// `224` for a square, `224x160` otherwise.
+        public var description: String { height == width ? "\(height)" : "\(height)x\(width)" }
+    }
+
+    /// Checks the network on this runtime, then times it.
+    ///
+    /// - Parameters:
+    ///   - roofline: of the same instruction set and threads; `nil` leaves the share out.
+    ///   - profiled: whether to add where the time goes, from passes of their own.
+    /// - Throws: `ZooError` of kind `gateFailed` if the logits disagree with the reference or between two runs; of kind
+    ///   `usage` if the network can't take the size.
+    public func row(
+        size: ImageSize, batch: Int, plan: MeasurementPlan, roofline: Roofline?, profiled: Bool, on runtime: Runtime
+    ) throws -> ModelRow {
+        let agreement = try gate(size: size, on: runtime)
+        let pass = try Pass(model, size: size, batch: batch)
+        try pass.run(on: runtime)
+        let first = Array(pass.logits.values)
+        let isolated = ProcessUsage.resetPeak()
+        let measurement = try Measurement(plan) { try pass.run(on: runtime) }
+        guard Agreement.sameBits(first, pass.logits.values) else {
+            throw ZooError(.gateFailed, "two runs of \(card.name) give different logits", at: "\(size.description)")
+        }
+        let macs = model.cost(height: size.height, width: size.width)
+        let perSecond = Double(batch) / measurement.statistics.median
+        let gmacs = Double(macs.convolutions + macs.attention) * 1e-9
+        return ModelRow(
+            model: card.name, weights: weights, size: size, batch: batch, threads: runtime.threads,
+            instructionSet: runtime.instructionSet.rawValue, precision: "fp32", agreement: agreement,
+            measurement: measurement, imagesPerSecond: perSecond, gmacsPerImage: gmacs,
+            gmacPerSecond: gmacs * perSecond, rooflineShare: roofline.map { 2 * gmacs * perSecond / $0.gflops },
+            peakMemory: isolated ? ProcessUsage.peakBytes : nil,
+            profile: profiled ? try LayerProfile(of: pass, on: runtime) : nil)
+    }
+
+    /// The logits of two small images on this runtime against a slower implementation.
+    private func gate(size: ImageSize, on runtime: Runtime) throws -> Agreement {
+        let reference: InstructionSet = runtime.instructionSet == .ref ? .portable : .ref
+        let (gateSize, expected) = try expected(size: size, by: reference)
+        let pass = try Pass(model, size: gateSize, batch: 2)
+        try pass.run(on: runtime)
+        let first = Array(pass.logits.values)
+        try pass.run(on: runtime)
+        let agreement = Agreement(
+            reference: reference.rawValue, relativeError: Agreement.relativeError(first, expected),
+            tolerance: Self.tolerance, repeatable: Agreement.sameBits(first, pass.logits.values))
+        guard agreement.passed else {
+            throw ZooError(
+                .gateFailed, "\(card.name) on \(runtime.instructionSet.rawValue): \(agreement.description)",
+                hint: "no speed is reported for wrong results")
+        }
+        return agreement
+    }
+
+    /// A small input is enough for the gate, as every kernel runs on it; a network that only takes its own size gets
+    /// that.
+    private func expected(
+        size: ImageSize, by reference: InstructionSet
+    ) throws -> (size: ImageSize, logits: [Float]) {
+        if let known = references[reference] { return known }
+        let runtime = try Runtime(instructionSet: reference)
+        let small = ImageSize(height: min(64, size.height), width: min(64, size.width))
+        for candidate in [small, size] {
+            let pass = try Pass(model, size: candidate, batch: 2)
+            do {
+                try pass.run(on: runtime)
+            } catch {
+                guard error.kind == .usage, candidate != size else { throw error }
+                continue
+            }
+            let result = (size: candidate, logits: Array(pass.logits.values))
+            references[reference] = result
+            return result
+        }
+        throw ZooError(.internal, "no image size for the correctness check of \(card.name)")
+    }
+}
+
+/// One forward pass with memory of its own for images and logits.
+final class Pass {
+    let logits: PackedFloats
+    private let model: any ImageClassifier
+    private let images: PackedFloats
+    private let size: ModelBenchmark.ImageSize
+    private let batch: Int
+
+    /// - Throws: `ZooError` of kind `usage` for a network without logits or a batch beyond the address space.
+    init(_ model: any ImageClassifier, size: ModelBenchmark.ImageSize, batch: Int) throws(ZooError) {
+        guard model.classes > 0 else { throw ZooError(.usage, "a dense-prediction backbone has no logits") }
+        var floats = batch
+        for factor in [size.height, size.width, 3] {
+            let product = floats.multipliedReportingOverflow(by: factor)
+            guard !product.overflow, product.partialValue < 1 << 34 else {
+                throw ZooError(.limit, "the batch is too large", expected: "at most 64 GiB", found: "\(batch) images")
+            }
+            floats = product.partialValue
+        }
+        self.model = model
+        self.size = size
+        self.batch = batch
+        logits = PackedFloats(count: batch * model.classes)
+        images = PackedFloats(
+            SeededSource.uniform("images", shape: [batch, size.height, size.width, 3]).values)
+    }
+
+    func run(on runtime: Runtime) throws(ZooError) {
+        let batch = ImageBatch(
+            batch: batch, height: size.height, width: size.width, values: UnsafePointer(images.base))
+        try model.forward(batch, into: ClassifierOutput(logits: logits.base), on: runtime)
+    }
+}

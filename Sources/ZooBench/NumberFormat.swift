@@ -1,0 +1,20 @@
+import Foundation
+
+/// How benchmarks print numbers: the digits that a reader can use, no more.
+extension Double {
+    /// With `digits` after the point.
+    func fixed(_ digits: Int) -> String { String(format: "%.\(digits)f", self) }
+
+    /// Three significant digits without an exponent: 0.0123, 4.56, 78.9, 1234.
+    var threeDigits: String {
+        guard isFinite, self != 0 else { return self == 0 ? "0" : "\(self)" }
+        let magnitude = Int(Foundation.log10(abs(self)).rounded(.down))
+        return fixed(Swift.max(0, 2 - magnitude))
+    }
+
+    /// Seconds in milliseconds.
+    var milliseconds: String { (self * 1e3).threeDigits }
+
+    /// A share as a percentage.
+    var percent: String { (self * 100).fixed(1) + " %" }
+}

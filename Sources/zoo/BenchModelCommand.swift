@@ -1,0 +1,82 @@
+import ArgumentParser
+import ZooBench
+import ZooCore
+import ZooEval
+import ZooModels
+import ZooNN
+
+/// `zoo bench model`: latency and throughput of whole networks.
+struct BenchModelCommand: ParsableCommand, Exemplified {
+    static let configuration = CommandConfiguration(
+        commandName: "model", abstract: "Measure forward passes of models.",
+        discussion: """
+            Every model is checked against a slower implementation first; no speed is shown for wrong results. \
+            Lists and ranges (1,2 or 1-8 or 16-64+16 or 1-64*2) measure every combination.
+            """)
+
+    static let examples = [
+        "zoo bench model ravlt-nano --min-time 0.2",
+        "zoo bench model ravlt-t --batch 1,8 --threads 1 --profile",
+    ]
+
+    @Argument(help: "Models' names; see zoo list.", completion: .models)
+    var models: [String]
+
+    @Option(help: "As for zoo eval; speed does not depend on them.")
+    var weights = "seeded:1"
+
+    @Option(help: "Images per pass, a list.")
+    var batch = Sweep([1])
+
+    @Option(help: "Sides of square images in pixels, a list; default: the model's own size.")
+    var imageSize: Sweep?
+
+    @Option(help: "Number format of weights and activations.")
+    var precision = Precision.fp32
+
+    @Flag(help: "Add where the time of a pass goes, by kind of kernel.")
+    var profile = false
+
+    @OptionGroup var sweep: SweepOptions
+    @OptionGroup var plan: PlanOptions
+    @OptionGroup var report: ReportOptions
+
+    /// The number formats that the kernels have.
+    enum Precision: String, ExpressibleByArgument, CaseIterable {
+        case fp32
+    }
+
+    func run() throws {
+        try Output.check(file: report.outputFile)
+        let environment = Environment.current
+        let plan = try plan.makePlan()
+        let cards = try models.map { (name) throws(ZooError) in try Registry.card(named: name) }
+        let machines = try sweep.machines()
+        var rows: [ModelRow] = []
+        for card in cards {
+            let source = try WeightsResolver().resolve(card, weights: weights).source
+            let benchmark = ModelBenchmark(card, try Registry.load(card, from: source), weights: source.name)
+            for size in sizes(for: card) {
+                for batch in batch.values {
+                    for machine in machines {
+                        rows.append(
+                            try benchmark.row(
+                                size: size, batch: batch, plan: plan, roofline: machine.roofline, profiled: profile,
+                                on: machine.runtime))
+                    }
+                }
+            }
+        }
+        try report.write(
+            BenchmarkReport(
+                command: CommandLine.arguments.joined(separator: " "), environment: environment,
+                rooflines: machines.compactMap(\.roofline), results: rows),
+            details: rows.compactMap { row in row.profile.map { "\(row.id)\n\($0.table.rendered(.text))" } })
+    }
+
+    private func sizes(for card: ModelCard) -> [ModelBenchmark.ImageSize] {
+        let own = ModelBenchmark.ImageSize(
+            height: card.preprocessing.inputHeight, width: card.preprocessing.inputWidth)
+        return imageSize?.values.map { ModelBenchmark.ImageSize(height: $0, width: $0) } ?? [own]
+    }
+}
