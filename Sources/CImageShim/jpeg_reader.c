@@ -29,6 +29,8 @@ static cis_code classify(const jpeg_reader *reader) {
         return CIS_NO_MEMORY;
     case JERR_NO_BACKING_STORE:
         return CIS_TOO_MUCH_MEMORY;
+    case JERR_IMAGE_TOO_BIG:
+        return CIS_TOO_MANY_PIXELS;
     case JERR_EMPTY_IMAGE:
         return CIS_JPEG_EMPTY;
     case JERR_SOF_UNSUPPORTED:

@@ -25,7 +25,8 @@ typedef struct png_reader {
     bool reading_pixels;
     bool past_pixels;
     bool has_pixels;            // at least one row has been decoded
-    bool truncated;
+    bool row_complete;          // the row asked for has been decoded, whatever went wrong behind it
+    bool ended;                 // the file is over; libpng must not be called again
 } png_reader;
 
 // Allocations carry their size in front, so that freeing gives it back to the budget.
@@ -75,7 +76,7 @@ static cis_code classify(const char *message) {
         {"CRC error", CIS_PNG_CRC},
         {"exceeds user limit", CIS_TOO_MANY_PIXELS},
         {"Invalid IHDR data", CIS_PNG_HEADER},
-        {"Missing IHDR", CIS_PNG_HEADER},
+        {"issing IHDR", CIS_PNG_HEADER},
         {"IHDR: invalid", CIS_PNG_HEADER},
         {"IHDR: out of place", CIS_PNG_CHUNK_ORDER},
         {"PLTE: out of place", CIS_PNG_CHUNK_ORDER},
@@ -83,6 +84,7 @@ static cis_code classify(const char *message) {
         {"IEND: out of place", CIS_PNG_CHUNK_ORDER},
         {"Missing PLTE", CIS_PNG_PALETTE},
         {"PLTE: invalid", CIS_PNG_PALETTE},
+        {"PLTE: ", CIS_PNG_PALETTE},
         {"Invalid palette", CIS_PNG_PALETTE},
         {"invalid chunk type", CIS_PNG_CHUNK_NAME},
         {"unhandled critical chunk", CIS_PNG_CHUNK_NAME},
@@ -90,6 +92,7 @@ static cis_code classify(const char *message) {
         {"PNG unsigned integer out of range", CIS_PNG_CHUNK_LENGTH},
         {"chunk data is too large", CIS_PNG_CHUNK_LENGTH},
         {"Not enough image data", CIS_PNG_MISSING_DATA},
+        {"bad adaptive filter value", CIS_CORRUPT_DATA},
         {"IDAT: ", CIS_CORRUPT_DATA},
         {"Missing IDAT", CIS_PNG_CHUNK_ORDER},
     };
@@ -105,6 +108,11 @@ static void on_error(png_structp png, png_const_charp message) {
     png_reader *reader = png_get_error_ptr(png);
     if (reader->failure.code == CIS_OK) {
         cis_code code = classify(message);
+        bool in_chunk = (png_get_io_state(png) & PNG_IO_MASK_LOC) != PNG_IO_CHUNK_HDR;
+        if (code == CIS_PNG_CHUNK_LENGTH && in_chunk) {
+            // A number out of range inside a chunk: only IHDR has one.
+            code = CIS_PNG_HEADER;
+        }
         if (code == CIS_PNG_HEADER && reader->base.warning.code != CIS_OK) {
             // libpng has said in a warning which field it is.
             reader->failure = reader->base.warning;
@@ -115,13 +123,13 @@ static void on_error(png_structp png, png_const_charp message) {
     longjmp(reader->escape, 1);
 }
 
-// A wrong checksum ahead of the pixel data is refused, as Pillow does. In and after the pixel data it is a warning:
-// the compressed stream has its own checksum.
+// A wrong checksum of a chunk ahead of the pixel data is refused, as Pillow does, and so is a wrong one of the
+// compressed stream. A wrong checksum of a chunk in or after the pixel data is a warning.
 static void on_warning(png_structp png, png_const_charp message) {
     png_reader *reader = png_get_error_ptr(png);
     cis_code code = classify(message);
     bool pixels = reader->past_pixels || strncmp(message, "IDAT", 4) == 0;
-    if (code == CIS_PNG_CRC && !pixels) {
+    if ((code == CIS_PNG_CRC && !pixels) || strstr(message, "incorrect data check") != NULL) {
         png_error(png, message);
     }
     if (code == CIS_PNG_OTHER) {
@@ -133,7 +141,6 @@ static void on_warning(png_structp png, png_const_charp message) {
 static void on_read(png_structp png, png_bytep out, size_t count) {
     png_reader *reader = png_get_io_ptr(png);
     if (count > reader->remaining) {
-        reader->truncated = true;
         cis_fail(&reader->failure, reader->reading_pixels ? CIS_TRUNCATED_DATA : CIS_TRUNCATED_HEADER,
                  "the file ends early");
         longjmp(reader->escape, 1);
@@ -141,6 +148,14 @@ static void on_read(png_structp png, png_bytep out, size_t count) {
     memcpy(out, reader->data, count);
     reader->data += count;
     reader->remaining -= count;
+}
+
+static void on_row(png_structp png, png_row_infop info, png_bytep row) {
+    (void)info;
+    (void)row;
+    png_reader *reader = png_get_user_transform_ptr(png);
+    reader->has_pixels = true;
+    reader->row_complete = true;
 }
 
 static cis_mode mode_of(int color_type, int depth) {
@@ -203,28 +218,30 @@ static void *take(png_reader *reader, size_t size) {
     return memory;
 }
 
-// The rows that a truncated file still gave are kept, the others stay black.
 static void read_interlaced(png_reader *reader) {
     size_t stride = (size_t)reader->channels * reader->header.width;
     for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; pass++) {
         for (uint32_t y = 0; y < reader->header.height; y++) {
+            reader->row_complete = false;
             png_read_row(reader->png, reader->image + stride * y, NULL);
-            reader->has_pixels = true;
         }
     }
 }
 
 static void decode_row(png_reader *reader, uint8_t *out) {
-    size_t stride = (size_t)reader->channels * reader->header.width;
     if (reader->image == NULL) {
+        reader->row_complete = false;
         png_read_row(reader->png, out, NULL);
-        reader->has_pixels = true;
-    } else {
-        if (reader->row == 0) {
-            read_interlaced(reader);
-        }
-        memcpy(out, reader->image + stride * reader->row, stride);
+    } else if (reader->row == 0) {
+        read_interlaced(reader);
     }
+}
+
+// Whether the error leaves something worth showing: rows of a file that was cut off, or all rows of a file that
+// lacks only the end of its compressed stream.
+static bool is_salvageable(const png_reader *reader) {
+    cis_code code = reader->failure.code;
+    return (code == CIS_TRUNCATED_DATA && reader->has_pixels) || (code == CIS_PNG_MISSING_DATA && reader->row_complete);
 }
 
 static void expand_palette(const png_reader *reader, uint8_t *row) {
@@ -233,31 +250,28 @@ static void expand_palette(const png_reader *reader, uint8_t *row) {
     }
 }
 
-// After a truncation: what an interlaced image got before it, else black.
-static void salvage_row(png_reader *reader, uint8_t *out) {
-    size_t stride = (size_t)reader->channels * reader->header.width;
-    if (reader->image != NULL) {
-        memcpy(out, reader->image + stride * reader->row, stride);
-    } else {
-        memset(out, 0, stride);
-    }
-}
-
 static cis_code next_row(cis_reader *base, uint8_t *row, cis_report *report) {
     png_reader *reader = (png_reader *)base;
     uint8_t *out = reader->indices != NULL ? reader->indices : row;
+    size_t stride = (size_t)reader->channels * reader->header.width;
     if (setjmp(reader->escape)) {
-        if (!reader->truncated || !reader->has_pixels) {
+        if (!is_salvageable(reader)) {
             *report = reader->failure;
             return report->code;
         }
-        cis_warn(base, CIS_TRUNCATED_DATA, reader->failure.message);
+        cis_warn(base, reader->failure.code, reader->failure.message);
+        reader->ended = true;
     }
-    if (reader->truncated) {
-        salvage_row(reader, out);
-    } else {
+    if (!reader->ended) {
         decode_row(reader, out);
     }
+    if (reader->image != NULL) {
+        memcpy(out, reader->image + stride * reader->row, stride);
+    } else if (!reader->row_complete) {
+        // Rows that the file does not reach are black.
+        memset(out, 0, stride);
+    }
+    reader->row_complete = false;
     if (reader->indices != NULL) {
         expand_palette(reader, row);
     }
@@ -267,7 +281,7 @@ static cis_code next_row(cis_reader *base, uint8_t *row, cis_report *report) {
 
 static void finish(cis_reader *base) {
     png_reader *reader = (png_reader *)base;
-    if (reader->truncated) {
+    if (reader->ended) {
         return;
     }
     reader->past_pixels = true;
@@ -288,6 +302,22 @@ static void close_reader(cis_reader *base) {
     free(reader);
 }
 
+// Whether the chunks reach the end marker. Only a walk over the lengths.
+static bool is_complete(const uint8_t *data, size_t size) {
+    size_t position = 8;
+    while (size >= 12 && position <= size - 12) {
+        uint32_t length = png_get_uint_32(data + position);
+        if (memcmp(data + position + 4, "IEND", 4) == 0) {
+            return true;
+        }
+        if (length > size - 12 - position) {
+            return false;
+        }
+        position += 12 + (size_t)length;
+    }
+    return false;
+}
+
 static cis_code open_header(png_reader *reader, cis_limits limits, cis_report *report) {
     if (setjmp(reader->escape)) {
         *report = reader->failure;
@@ -306,6 +336,12 @@ static cis_code open_header(png_reader *reader, cis_limits limits, cis_report *r
         return report->code;
     }
     png_set_read_fn(png, reader, on_read);
+    png_set_read_user_transform_fn(png, on_row);
+    png_set_user_transform_info(png, reader, 0, 0);
+    if (!is_complete(reader->data, reader->remaining)) {
+        // Byte by byte, so that every row before the cut is found.
+        png_set_compression_buffer_size(png, 1);
+    }
     png_uint_32 side = limits.max_pixels < PNG_UINT_31_MAX ? (png_uint_32)limits.max_pixels : PNG_UINT_31_MAX;
     png_set_user_limits(png, side, side);
     png_set_crc_action(png, PNG_CRC_WARN_USE, PNG_CRC_WARN_DISCARD);
