@@ -94,7 +94,7 @@ private func beginsLikeImage(_ path: String) -> Bool {
 }
 
 /// Reads one file of a dataset whole. Not mapped: an image that shrinks meanwhile is a failed image, not a signal.
-func withFile<R>(_ path: String, limit: Int, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+package func withFile<R>(_ path: String, limit: Int, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
     var status = stat()
     if stat(path, &status) == 0, Int(status.st_size) > limit {
         throw ZooError(

@@ -36,6 +36,16 @@ public struct Preprocessor: Sendable {
     ///
     /// - Throws: `ZooError` as `ImageDecoder.decode` and `crop` do.
     public func crop(decoding bytes: UnsafeRawBufferPointer, limits: ResourceLimits) throws -> DecodedImage {
+        var decoding = Duration.zero
+        return try crop(decoding: bytes, limits: limits, decodingTime: &decoding)
+    }
+
+    /// The same, and adds the time that decoding took of it, resampling left out, to `decodingTime`.
+    package func crop(
+        decoding bytes: UnsafeRawBufferPointer, limits: ResourceLimits, decodingTime: inout Duration
+    ) throws -> DecodedImage {
+        let clock = ContinuousClock()
+        var start = clock.now
         let reader = try RowReader(bytes, limits: limits)
         let geometry = try CropGeometry(of: preprocessing, imageHeight: reader.height, imageWidth: reader.width)
         var resampler = try RowResampler(
@@ -46,7 +56,9 @@ public struct Preprocessor: Sendable {
             try row.withUnsafeMutableBufferPointer { row in
                 guard let base = row.baseAddress else { return }
                 try reader.next(into: base)
+                decodingTime += clock.now - start
                 resampler.push(base)
+                start = clock.now
             }
         }
         return DecodedImage(

@@ -1,4 +1,4 @@
-import Foundation
+import ZooEval
 
 /// What `--json` prints: one object with `schema_version`, `command` and the content's own keys beside them.
 struct JSONReport<Content: Encodable>: Encodable {
@@ -16,13 +16,10 @@ struct JSONReport<Content: Encodable>: Encodable {
         try content.encode(to: encoder)
     }
 
-    /// Prints the object. Keys in snake case and sorted, so that the same content always prints the same.
+    /// Prints the object.
     ///
     /// - Throws: `ZooError` if standard output cannot be written.
     func write() throws {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        try Output.write(String(decoding: encoder.encode(self), as: UTF8.self) + "\n")
+        try Output.write(jsonText(self))
     }
 }

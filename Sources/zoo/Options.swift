@@ -1,5 +1,6 @@
 import ArgumentParser
 import ZooCore
+import ZooDatasets
 import ZooEval
 import ZooModels
 import ZooNN
@@ -42,6 +43,116 @@ struct WeightsOptions: ParsableArguments {
     }
 }
 
+/// Which images are read.
+struct DataOptions: ParsableArguments {
+    @Option(help: "A folder with datasets, searched before $ZOO_HOME/datasets.")
+    var dataRoot: String?
+
+    @Option(help: "The ground-truth list of a flat folder: 'NAME LABEL' lines, or a label per image.")
+    var labels: String?
+
+    func open(_ name: String) throws -> any ImageDataset {
+        try DatasetCatalog.open(name, dataRoot: dataRoot, labels: labels)
+    }
+}
+
+/// How an image becomes an input, where it differs from the model's card.
+struct PreprocessingOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Input size in pixels: S or HEIGHTxWIDTH.", valueName: "s"))
+    var imageSize: String?
+
+    @Option(help: "Share of the resized image's side that the centre crop keeps.")
+    var cropPct: Double?
+
+    @Option(help: "Resampling filter: bicubic, bilinear or lanczos.")
+    var interpolation: Preprocessing.Interpolation?
+
+    /// `base` with the flags applied. Cards that follow RAVLT's rule keep following it at another size.
+    ///
+    /// - Throws: `ZooError` of kind `usage`.
+    func apply(to base: Preprocessing) throws -> Preprocessing {
+        var result = base
+        if let imageSize {
+            let (height, width) = try Self.parse(imageSize)
+            if height == width, base == .ravlt(size: base.inputHeight) { result = .ravlt(size: height) }
+            result.inputHeight = height
+            result.inputWidth = width
+        }
+        if let cropPct { result.cropPct = cropPct }
+        if let interpolation { result.interpolation = interpolation }
+        try result.validate()
+        return result
+    }
+
+    private static func parse(_ text: String) throws -> (height: Int, width: Int) {
+        let sides = text.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        guard (1...2).contains(sides.count), let first = sides.first, let last = sides.last, let height = first,
+            let width = last
+        else {
+            throw ZooError(
+                .usage, "not an image size", at: "--image-size", expected: "S or HEIGHTxWIDTH", found: text)
+        }
+        return (height, width)
+    }
+}
+
+/// Where and in what form the result goes.
+struct ResultOptions: ParsableArguments {
+    @Flag(help: "Print the result as one JSON object.")
+    var json = false
+
+    @Option(help: "Also write the result to this file: CSV if it ends in .csv, else JSON.")
+    var outputFile: String?
+
+    @Flag(help: "No progress and no notes on standard error.")
+    var quiet = false
+
+    /// A remark on standard error.
+    func note(_ text: String) {
+        if !quiet { Output.note(text) }
+    }
+}
+
+/// The number formats of a computation.
+enum Precision: String, ExpressibleByArgument, CaseIterable {
+    case fp32, bf16
+
+    /// - Throws: `ZooError` of kind `unavailable` for what this build cannot do.
+    func requireAvailable() throws(ZooError) {
+        guard self == .fp32 else {
+            throw ZooError(
+                .unavailable, "computing in \(rawValue) is not available", at: "--precision", expected: "fp32")
+        }
+    }
+}
+
+extension Preprocessing.Interpolation: ExpressibleByArgument {}
+extension BadImagePolicy: ExpressibleByArgument {}
+
 extension CompletionKind {
     static var models: CompletionKind { .list(Registry.cards.map(\.name)) }
+    static var datasets: CompletionKind { .list(DatasetCatalog.entries.map(\.name)) }
+}
+
+/// The command line as one can paste it into a shell.
+enum CommandLineText {
+    static var current: String { quoted(["zoo"] + CommandLine.arguments.dropFirst()) }
+
+    /// The command that takes up this one.
+    static var resuming: String {
+        let arguments = CommandLine.arguments.dropFirst().filter { $0 != "--resume" }
+        return quoted(["zoo"] + arguments + ["--resume"])
+    }
+
+    private static func quoted(_ words: [String]) -> String {
+        words.map { word in
+            let isPlain =
+                !word.isEmpty
+                && word.unicodeScalars.allSatisfy {
+                    "a"..."z" ~= $0 || "A"..."Z" ~= $0
+                        || "0"..."9" ~= $0 || "-_./=,:+".unicodeScalars.contains($0)
+                }
+            return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
+        }.joined(separator: " ")
+    }
 }

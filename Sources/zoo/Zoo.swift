@@ -10,8 +10,9 @@ struct Zoo: ParsableCommand {
         abstract: "Efficient-attention vision models on the CPU.",
         version: Environment.version,
         subcommands: [
-            ListCommand.self, InfoCommand.self, RunCommand.self, OperatorCommand.self, FeaturesCommand.self,
-            ConvertCommand.self, InspectCommand.self, BenchCommand.self,
+            EvalCommand.self, PredictCommand.self, PreprocessCommand.self, DataCommand.self, ListCommand.self,
+            InfoCommand.self, RunCommand.self, OperatorCommand.self, FeaturesCommand.self, ConvertCommand.self,
+            InspectCommand.self, BenchCommand.self,
         ])
 
     static func main() {

@@ -1,0 +1,213 @@
+import ArgumentParser
+import Foundation
+import ZooCore
+import ZooDatasets
+import ZooEval
+import ZooIO
+import ZooModels
+import ZooNN
+
+struct EvalCommand: Exemplified {
+    static let configuration = CommandConfiguration(
+        commandName: "eval",
+        abstract: "Measure a model's accuracy on a dataset.",
+        discussion: """
+            Without arguments, the embedded ravlt-nano on the embedded digits. Every image is accounted for: one that \
+            cannot be decoded counts as wrong unless --on-bad-image says otherwise, one with decoder warnings is \
+            scored and listed. Results do not depend on threads or batch size.
+            """)
+
+    static let examples = ["zoo eval", "zoo eval ravlt-t --data imagenet-subset --json"]
+
+    @Argument(help: "The model, such as ravlt-t (default: ravlt-nano).", completion: .models)
+    var model: String?
+
+    @Option(
+        help: """
+            digits, imagenet-subset, or a path: class folders, a flat folder with --labels, a zip archive, a list \
+            (default: what the model was trained for).
+            """, completion: .datasets)
+    var data: String?
+
+    @OptionGroup var source: DataOptions
+    @OptionGroup var weights: WeightsOptions
+    @OptionGroup var preprocessing: PreprocessingOptions
+    @OptionGroup var compute: ComputeOptions
+
+    @Option(help: "Number format: fp32 or bf16.")
+    var precision = Precision.fp32
+
+    @Option(help: "Images that the model gets at a time.")
+    var batchSize = 8
+
+    @Option(help: "Threads that decode beside the model's (default: half as many).")
+    var decodeThreads: Int?
+
+    @Option(help: "Evaluate so many images, spread evenly over the dataset.")
+    var limit: Int?
+
+    @Flag(help: "Choose answers among the dataset's classes only, as is usual for ImageNet-A and -R.")
+    var datasetClassesOnly = false
+
+    @Flag(help: "Add the accuracy of each class and the most confused pairs.")
+    var perClass = false
+
+    @Option(
+        help: "What an image counts as that cannot be decoded: wrong, skip (leaves the denominator), fail (exit 65).")
+    var onBadImage = BadImagePolicy.wrong
+
+    @Flag(help: "Exit with 65 if any image failed or was decoded with warnings.")
+    var strict = false
+
+    @Option(
+        help: ArgumentHelp(
+            "Exit with 1 unless the result fits, such as top1=83.2±0.3; also top5 and loss. May be repeated.",
+            valueName: "gate"))
+    var expect: [String] = []
+
+    @Flag(help: "Take up an interrupted run of the same evaluation.")
+    var resume = false
+
+    @Option(
+        help: "The journal for --resume (default: beside --output-file, else under $ZOO_HOME/journals); kept if named.")
+    var journal: String?
+
+    @Flag(help: "Print the result as CSV with timm's column names.")
+    var csv = false
+
+    @OptionGroup var report: ResultOptions
+
+    func run() throws {
+        let expectations = try expect.map { try Expectation($0) }
+        try precision.requireAvailable()
+        if csv && report.json { throw ZooError(.usage, "--json and --csv exclude each other") }
+        try Output.check(file: report.outputFile)
+        let card = try Registry.card(named: try model ?? defaultModel())
+        let evaluation = try prepare(card)
+        let journal = try openJournal(evaluation)
+        let (metrics, timing) = try compute(evaluation, journal)
+        let result = EvaluationReport(
+            evaluation, metrics, timing, commandLine: CommandLineText.current, details: perClass)
+        if let file = report.outputFile {
+            try Output.write(file.hasSuffix(".csv") ? result.csv : jsonText(result), toFile: file)
+        }
+        if self.journal == nil { journal?.remove() }
+        try Output.write(report.json ? jsonText(result) : csv ? result.csv : result.text)
+        try judge(metrics, expectations)
+    }
+
+    private func defaultModel() throws -> String {
+        guard data == nil || data == DatasetCatalog.digits.name else {
+            throw ZooError(.usage, "name a model to evaluate on '\(data ?? "")'", hint: "see 'zoo list'")
+        }
+        return "ravlt-nano"
+    }
+
+    /// Opens everything, and only then says what is unusual about it.
+    private func prepare(_ card: ModelCard) throws -> Evaluation {
+        guard card.task == .classify else {
+            throw ZooError(.usage, "\(card.name) is not a classifier", hint: "zoo eval measures classifiers")
+        }
+        let subset = DatasetCatalog.imageNetSubset.name
+        let name = data ?? (card.labels == "digits" ? DatasetCatalog.digits.name : subset)
+        let dataset = try source.open(name)
+        let isSample = dataset.name == subset && dataset.origin == .embedded
+        let weights = try self.weights.resolve(card, fallback: isSample ? .installationCheck : .none)
+        var options = EvaluationOptions()
+        options.batchSize = batchSize
+        options.threads = compute.threads
+        options.decodeThreads = decodeThreads
+        options.instructionSet = try compute.instructionSet()
+        options.limit = limit
+        options.amongDatasetClasses = datasetClassesOnly
+        options.badImages = onBadImage
+        let evaluation = try Evaluation(
+            card: card, weights: weights, dataset: dataset,
+            preprocessing: preprocessing.apply(to: card.preprocessing), options: options)
+        remark(on: dataset, calledAs: name)
+        if weights.kind == .installationCheck {
+            Output.warning(
+                "no weights for \(card.name): checking the installation with untrained ones, the accuracy is "
+                    + "meaningless; \(WeightsResolver().advice(for: card))")
+        }
+        return evaluation
+    }
+
+    /// Says which images are used where the name leaves it open, and what was left out.
+    private func remark(on dataset: any ImageDataset, calledAs name: String) {
+        if name == DatasetCatalog.imageNetSubset.name, dataset.origin == .embedded {
+            report.note(
+                "imagenet-subset: the embedded sample, \(dataset.samples.count) photographs; "
+                    + "'zoo data subset' makes a real one")
+        } else if case .path(let path) = dataset.origin, path != name {
+            report.note("\(name): \(path)")
+        }
+        if let first = dataset.ignored.first {
+            report.note(
+                "\(dataset.ignored.count) entries are not part of the dataset, such as \(first.path): \(first.reason)")
+        }
+    }
+
+    private func openJournal(_ evaluation: Evaluation) throws -> Journal? {
+        let fingerprint = evaluation.fingerprint
+        let path: String
+        if let named = journal ?? report.outputFile.map({ $0 + ".journal" }) {
+            try Output.check(file: named)
+            path = named
+        } else {
+            let text = fingerprint.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }.joined()
+            path = "\(ZooHome.current.journals)/\(evaluation.card.name)-\(SHA256.hex(text.utf8).prefix(16)).jsonl"
+            guard Self.canCreate(path) else {
+                Output.warning("no journal, \(path) cannot be created: an interrupted run cannot be resumed")
+                return nil
+            }
+        }
+        let opened = try Journal(path: path, fingerprint: fingerprint, resume: resume)
+        if resume {
+            report.note(
+                opened.earlier.isEmpty
+                    ? "nothing to resume, starting at the first image"
+                    : "resuming after \(opened.earlier.count) of \(evaluation.samples.count) images")
+        } else if FileManager.default.fileExists(atPath: path) {
+            report.note("an interrupted run of this evaluation is replaced; --resume would take it up")
+        }
+        return opened
+    }
+
+    /// Whether the nearest folder that exists above `path` may be written.
+    private static func canCreate(_ path: String) -> Bool {
+        var folder = path
+        repeat {
+            folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? "."
+            if folder.isEmpty { folder = "/" }
+        } while !FileManager.default.fileExists(atPath: folder)
+        return access(folder, W_OK) == 0
+    }
+
+    private func compute(_ evaluation: Evaluation, _ journal: Journal?) throws -> (Metrics, Evaluation.Timing) {
+        let interrupts = Interrupts()
+        let progress = ProgressReporter(unit: "images", isQuiet: report.quiet)
+        defer { progress.finish() }
+        let ending = try evaluation.run(
+            journal: journal, progress: { progress.update(done: $0.done, total: $0.total) },
+            shouldStop: { interrupts.isRequested })
+        switch ending {
+        case .complete(let metrics, let timing): return (metrics, timing)
+        case .interrupted(let done):
+            throw ZooError(
+                .interrupted, "interrupted after \(done) of \(evaluation.samples.count) images",
+                hint: journal == nil ? nil : "continue with: \(CommandLineText.resuming)")
+        }
+    }
+
+    private func judge(_ metrics: Metrics, _ expectations: [Expectation]) throws {
+        if let first = metrics.badImages.first {
+            let problem = "\(metrics.badImages.count) of \(metrics.images) images are not in order"
+            guard !strict else {
+                throw ZooError(.badData, "\(problem): \(first.status.rawValue): \(first.problem)", file: first.id)
+            }
+            Output.warning("\(problem), such as \(first.id): \(first.status.rawValue): \(first.problem)")
+        }
+        for expectation in expectations { try expectation.check(metrics) }
+    }
+}
