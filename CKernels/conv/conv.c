@@ -1,40 +1,155 @@
-#include "gemm/gemm_blocks.h"
+#include "gemm/gemm_kernels.h"
 #include "gemm/gemm_ref.h"
 
 #include <stdint.h>
+#include <string.h>
 
 size_t ck_conv_output(size_t size, size_t kernel, size_t stride, size_t padding) {
     if (kernel == 0 || stride == 0 || padding > (SIZE_MAX - size) / 2 || size + 2 * padding < kernel) return 0;
     return (size + 2 * padding - kernel) / stride + 1;
 }
 
-/* The convolution as a product: rows are output pixels, k runs over taps and channels. */
+/* How a convolution is cut into tasks: a function of the sizes alone. */
 typedef struct {
-    size_t rows, k;
-} shape;
+    size_t out_height, out_width, k;
+    size_t line_floats; /* of an input row with its padding */
+    size_t lines;       /* output rows of one task */
+    size_t columns;     /* output channels of one task */
+    int copied;         /* input rows are copied into scratch, with zeros around them */
+    int shared;         /* ... all of an image before the product starts, because its tasks divide the columns */
+} cut;
 
 /* a * b, or a value above every bound when that is too large. */
 static size_t product(size_t a, size_t b) { return b && a > CK_SIZE_LIMIT / b ? (size_t)CK_SIZE_LIMIT + 1 : a * b; }
 
-static ck_status check_sizes(const ck_context *context, const ck_conv_args *args, shape *result) {
+/*
+ * Weights that stay near serve bands of output rows, each copied with its borders into the second-level cache. Larger
+ * weights are divided by columns, so that each is read once per image.
+ */
+static cut cut_for(const ck_conv_args *args, size_t out_height, size_t out_width, size_t k) {
+    enum { NEAR_INPUT = 64 * 1024 };
+    cut c = {.out_height = out_height, .out_width = out_width, .k = k, .lines = out_height};
+    c.line_floats = (args->width + 2 * args->padding) * args->channels;
+    c.columns = ck_divide_up(args->out_channels, CK_PANEL) * CK_PANEL;
+    if (args->out_channels <= CK_NEAR_WEIGHTS / k) {
+        const size_t near = ck_larger(1, NEAR_INPUT / (args->stride * c.line_floats));
+        c.lines = ck_smaller(near, ck_divide_up(args->batch * out_height, CK_TASKS));
+        c.lines = ck_smaller(c.lines, out_height);
+    } else {
+        c.columns = ck_divide_up(ck_divide_up(args->out_channels, CK_PANEL), CK_TASKS) * CK_PANEL;
+    }
+    c.copied = args->padding > 0 || args->x_stride != args->channels ||
+               !ck_stride_is_kind(args->stride * args->channels);
+    c.shared = c.copied && c.columns < args->out_channels;
+    return c;
+}
+
+/* Input rows under `lines` output rows. */
+static size_t input_lines(const ck_conv_args *args, size_t lines) {
+    return (lines - 1) * args->stride + args->kernel_height;
+}
+
+static size_t copied_floats(const ck_conv_args *args, const cut *c) {
+    return ck_divide_up(input_lines(args, c->lines) * c->line_floats, 16) * 16;
+}
+
+static ck_status check_sizes(const ck_context *context, const ck_conv_args *args, cut *result) {
     if (context == NULL || args == NULL) return CK_BAD_ARGUMENT;
     if (!ck_isa_available(context->isa)) return CK_UNAVAILABLE;
     const size_t height = ck_conv_output(args->height, args->kernel_height, args->stride, args->padding);
     const size_t width = ck_conv_output(args->width, args->kernel_width, args->stride, args->padding);
-    result->rows = product(args->batch, product(height, width));
-    result->k = product(args->channels, product(args->kernel_height, args->kernel_width));
+    const size_t rows = product(args->batch, product(height, width));
+    const size_t k = product(args->channels, product(args->kernel_height, args->kernel_width));
     if (args->height == 0 || args->width == 0 || args->out_channels == 0) return CK_BAD_SHAPE;
-    if (result->rows == 0 || result->k == 0) return CK_BAD_SHAPE;
-    if (result->rows > CK_SIZE_LIMIT || result->k > CK_SIZE_LIMIT || args->out_channels > CK_SIZE_LIMIT ||
-        args->padding > CK_SIZE_LIMIT || product(args->batch, product(args->height, args->width)) > CK_SIZE_LIMIT)
+    if (rows == 0 || k == 0) return CK_BAD_SHAPE;
+    if (rows > CK_SIZE_LIMIT || k > CK_SIZE_LIMIT || args->out_channels > CK_SIZE_LIMIT ||
+        product(args->batch, product(args->height, args->width)) > CK_SIZE_LIMIT ||
+        product(args->height + 2 * args->padding, args->width + 2 * args->padding) > CK_SIZE_LIMIT)
         return CK_BAD_SHAPE;
+    *result = cut_for(args, height, width, k);
     return CK_OK;
 }
 
 size_t ck_conv_scratch(const ck_context *context, const ck_conv_args *args) {
-    shape own;
-    if (check_sizes(context, args, &own) != CK_OK) return 0;
-    return ck_blocks_scratch(context, own.rows, args->out_channels, own.k);
+    cut c;
+    if (check_sizes(context, args, &c) != CK_OK || context->isa == CK_ISA_REF) return 0;
+    const size_t copies = !c.copied ? 0 : c.shared ? 1 : ck_pool_threads(context->pool);
+    return copies * copied_floats(args, &c) * sizeof(float);
+}
+
+typedef struct {
+    const ck_conv_args *args;
+    ck_product product;
+    ck_multiply *multiply;
+    cut cut;
+    size_t image; /* the one that is shared */
+    float *scratch;
+} job;
+
+/* Input row `y` of an image, counted with the padding, and the zeros on its sides. */
+static void copy_line(const job *own, size_t image, size_t y, float *to) {
+    const ck_conv_args *const args = own->args;
+    const size_t channels = args->channels, border = args->padding * channels;
+    if (y < args->padding || y - args->padding >= args->height) {
+        memset(to, 0, own->cut.line_floats * sizeof(float));
+        return;
+    }
+    const float *const from = args->x + (image * args->height + y - args->padding) * args->width * args->x_stride;
+    memset(to, 0, border * sizeof(float));
+    to += border;
+    if (args->x_stride == channels) {
+        memcpy(to, from, args->width * channels * sizeof(float));
+    } else {
+        for (size_t x = 0; x < args->width; x++)
+            memcpy(to + x * channels, from + x * args->x_stride, channels * sizeof(float));
+    }
+    memset(to + args->width * channels, 0, border * sizeof(float));
+}
+
+static void copy_shared_line(void *arguments, size_t task, size_t worker) {
+    (void)worker;
+    const job *const own = arguments;
+    copy_line(own, own->image, task, own->scratch + task * own->cut.line_floats);
+}
+
+/* Multiplies output rows `line ..< line + lines` of an image, whose input rows begin at `from`. */
+static void multiply(const job *own, const float *from, size_t image, size_t line, size_t lines, size_t column) {
+    const ck_conv_args *const args = own->args;
+    const cut *const c = &own->cut;
+    const ck_rows source = {.from = from,
+                            .lines = lines,
+                            .line_stride = args->stride * c->line_floats,
+                            .line_rows = c->out_width,
+                            .row_stride = args->stride * args->channels,
+                            .runs = args->kernel_height,
+                            .run_stride = c->line_floats,
+                            .run = args->kernel_width * args->channels};
+    own->multiply(&own->product, &source, (image * c->out_height + line) * c->out_width, column,
+                  ck_smaller(c->columns, args->out_channels - column));
+}
+
+static void multiply_shared(void *arguments, size_t task, size_t worker) {
+    (void)worker;
+    const job *const own = arguments;
+    multiply(own, own->scratch, own->image, 0, own->cut.out_height, task * own->cut.columns);
+}
+
+static void multiply_band(void *arguments, size_t task, size_t worker) {
+    const job *const own = arguments;
+    const ck_conv_args *const args = own->args;
+    const cut *const c = &own->cut;
+    const size_t column_tasks = ck_divide_up(args->out_channels, c->columns);
+    const size_t bands = ck_divide_up(c->out_height, c->lines), band = task / column_tasks;
+    const size_t image = band / bands, line = band % bands * c->lines;
+    const size_t lines = ck_smaller(c->lines, c->out_height - line), first = line * args->stride;
+    const float *from = args->x + (image * args->height + first) * args->width * args->x_stride;
+    if (c->copied) {
+        float *const to = own->scratch + worker * copied_floats(args, c);
+        for (size_t y = 0; y < input_lines(args, lines); y++)
+            copy_line(own, image, first + y, to + y * c->line_floats);
+        from = to;
+    }
+    multiply(own, from, image, line, lines, task % column_tasks * c->columns);
 }
 
 static void specified_pixel(void *arguments, size_t task, size_t worker) {
@@ -43,19 +158,29 @@ static void specified_pixel(void *arguments, size_t task, size_t worker) {
 }
 
 ck_status ck_conv_f32(const ck_context *context, const ck_conv_args *args, void *scratch) {
-    shape own;
-    ck_status status = check_sizes(context, args, &own);
+    job own = {.args = args, .scratch = scratch};
+    ck_status status = check_sizes(context, args, &own.cut);
     if (status == CK_OK) status = ck_epilogue_check(&args->epilogue, args->out_channels);
     if (status != CK_OK) return status;
     if (args->x == NULL || args->packed == NULL || args->out == NULL) return CK_BAD_ARGUMENT;
     if (args->x_stride < args->channels || args->out_stride < args->out_channels) return CK_BAD_ARGUMENT;
+    const cut *const c = &own.cut;
     if (context->isa == CK_ISA_REF) {
-        ck_pool_run(context->pool, own.rows, specified_pixel, (void *)args);
+        ck_pool_run(context->pool, args->batch * c->out_height * c->out_width, specified_pixel, (void *)args);
         return CK_OK;
     }
-    if (scratch == NULL) return CK_BAD_ARGUMENT;
-    const ck_product product = {own.rows,  args->out_channels, own.k,         args->packed,
-                                args->out, args->out_stride,   args->epilogue};
-    ck_multiply_blocks(context, &product, ck_block_table[context->isa].conv_rows, args, scratch);
+    if (c->copied && scratch == NULL) return CK_BAD_ARGUMENT;
+    own.product = (ck_product){args->out_channels, args->packed, args->out, args->out_stride, args->epilogue};
+    own.multiply = ck_product_table[context->isa].multiply;
+    const size_t column_tasks = ck_divide_up(args->out_channels, c->columns);
+    if (c->shared) {
+        for (own.image = 0; own.image < args->batch; own.image++) {
+            ck_pool_run(context->pool, input_lines(args, c->out_height), copy_shared_line, &own);
+            ck_pool_run(context->pool, column_tasks, multiply_shared, &own);
+        }
+    } else {
+        const size_t bands = ck_divide_up(c->out_height, c->lines);
+        ck_pool_run(context->pool, args->batch * bands * column_tasks, multiply_band, &own);
+    }
     return CK_OK;
 }

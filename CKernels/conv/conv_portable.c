@@ -1,5 +1,0 @@
-#define CK_SIMD_PORTABLE
-#include "simd/ck_simd.h"
-
-#include "conv/conv_impl.h"
-#include "simd/ck_simd_end.h"
