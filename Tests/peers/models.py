@@ -1,0 +1,104 @@
+"""Whole models: zoo against PyTorch, ONNX Runtime and OpenVINO on the same weights, input and threads."""
+
+import argparse
+import itertools
+import json
+import os
+import pathlib
+import sys
+
+import torch
+from safetensors.numpy import load_file
+
+import contest
+import ravlt
+import runtimes
+import seeded
+from zoo import Zoo
+
+# A forward pass in float32 errs by about 5e-7; a wrong epsilon in a norm already moves the logits by 1e-5 and more.
+TOLERANCE = 5e-6
+
+
+def weights(specification):
+    """`tensor(name, shape)` of a safetensors file or of `seeded:SEED[,SUFFIX=FACTOR...]`."""
+    if not specification.startswith("seeded:"):
+        return lambda name, _, tensors=load_file(specification): tensors[name]
+    seed, *factors = specification.removeprefix("seeded:").split(",")
+    factors = {suffix: float(factor) for suffix, factor in (factor.split("=") for factor in factors)}
+    return lambda name, shape: seeded.tensor(name, shape, int(seed), factors)
+
+
+def flops(network, image):
+    """Twice the multiply-adds of all convolutions and matrix products of a pass."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        network(image)
+    return counter.get_total_flops()
+
+
+def contestants(network, image, options, threads):
+    for name in options.runtimes:
+        if name == "zoo":
+            yield zoo_contestant(options, image, threads)
+        else:
+            call = runtimes.ALL[name](network, (image,), threads)
+            yield contest.Contestant.in_process(name, call)
+
+
+def zoo_contestant(options, image, threads):
+    zoo = Zoo(options.zoo)
+    common = [options.model, "--weights", options.weights, "--threads", str(threads)]
+    batch, _, size, _ = image.shape
+    setting = ["--batch", str(batch), "--image-size", str(size)]
+    return contest.Contestant(
+        "zoo", output=lambda: zoo.output(["run", *common], {"input": image.numpy()}, "logits"),
+        measure=lambda runs: zoo.samples(["model", *common, *setting], runs))
+
+
+def arguments():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", nargs="?", default="ravlt-t", help="ravlt-{t,s,b,l,nano}, mavit-{t,s,b,l,nano}")
+    parser.add_argument("--weights", default="seeded:1,.pos.weight=0.25", help="safetensors file or seeded rule")
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--runtimes", nargs="+", choices=["zoo", *runtimes.ALL], default=["zoo", *runtimes.ALL],
+                        help="the first one is what the others are compared with")
+    parser.add_argument("--rounds", type=int, default=10, help="how often every runtime gets its turn")
+    parser.add_argument("--runs", type=int, default=3, help="measured passes per turn")
+    parser.add_argument("--zoo", default=root / ".build/release/zoo", help="the binary")
+    parser.add_argument("--cpus", type=int, nargs="+", help="pin everything to these CPUs")
+    parser.add_argument("--json", type=pathlib.Path, help="also write everything, raw samples included, to this file")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    if options.cpus:
+        os.sched_setaffinity(0, options.cpus)
+    plain = ravlt.load(ravlt.create(options.model), weights(options.weights))
+    network = ravlt.simplified(plain)
+    results = []
+    for batch, threads in itertools.product(options.batch, options.threads):
+        image = torch.from_numpy(seeded.image((batch, 3, options.image_size, options.image_size)))
+        expected = plain.double()(image.double()).numpy()
+        work = flops(plain.float(), image)
+        torch.compiler.reset()
+        rows = contest.hold(list(contestants(network, image, options, threads)), expected, TOLERANCE,
+                            options.rounds, options.runs)
+        case = {"model": options.model, "weights": options.weights, "batch": batch, "image_size": options.image_size,
+                "gflop": work * 1e-9, "rows": rows}
+        results.append(case | contest.environment(threads, runtimes.versions(options.runtimes)))
+        print(f"\n{options.model}, batch {batch}, {options.image_size} pixels, {work * 1e-9:.2f} GFLOP, "
+              f"threads {threads}, load {os.getloadavg()[0]:.1f}\n{contest.table(rows, work)}")
+        print(contest.verdict(rows) or "no comparison", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"schema_version": 1, "cases": results}))
+    return 0 if all(row["agrees"] for case in results for row in case["rows"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
