@@ -7,6 +7,9 @@
 
 #include "reader.h"
 
+// Rows cost time whatever their length: this bounds them where a limit on pixels does not. libpng's own default.
+enum { MAX_SIDE = 1000000 };
+
 typedef struct png_reader {
     cis_reader base;
     png_structp png;
@@ -22,6 +25,7 @@ typedef struct png_reader {
     uint8_t *indices;           // one row of palette indices
     uint8_t *image;             // the whole decoded image of an interlaced file
     uint8_t palette[256][3];
+    bool is_complete;           // the chunks reach the end marker
     bool reading_pixels;
     bool past_pixels;
     bool has_pixels;            // at least one row has been decoded
@@ -218,20 +222,28 @@ static void *take(png_reader *reader, size_t size) {
     return memory;
 }
 
+static void read_row(png_reader *reader, uint8_t *out) {
+    enum { BUFFER = 16384 };
+    if (!reader->is_complete && reader->remaining < BUFFER) {
+        // Towards the cut byte by byte, so that every row before it is found.
+        png_set_compression_buffer_size(reader->png, 1);
+    }
+    reader->row_complete = false;
+    png_read_row(reader->png, out, NULL);
+}
+
 static void read_interlaced(png_reader *reader) {
     size_t stride = (size_t)reader->channels * reader->header.width;
     for (int pass = 0; pass < PNG_INTERLACE_ADAM7_PASSES; pass++) {
         for (uint32_t y = 0; y < reader->header.height; y++) {
-            reader->row_complete = false;
-            png_read_row(reader->png, reader->image + stride * y, NULL);
+            read_row(reader, reader->image + stride * y);
         }
     }
 }
 
 static void decode_row(png_reader *reader, uint8_t *out) {
     if (reader->image == NULL) {
-        reader->row_complete = false;
-        png_read_row(reader->png, out, NULL);
+        read_row(reader, out);
     } else if (reader->row == 0) {
         read_interlaced(reader);
     }
@@ -338,12 +350,8 @@ static cis_code open_header(png_reader *reader, cis_limits limits, cis_report *r
     png_set_read_fn(png, reader, on_read);
     png_set_read_user_transform_fn(png, on_row);
     png_set_user_transform_info(png, reader, 0, 0);
-    if (!is_complete(reader->data, reader->remaining)) {
-        // Byte by byte, so that every row before the cut is found.
-        png_set_compression_buffer_size(png, 1);
-    }
-    png_uint_32 side = limits.max_pixels < PNG_UINT_31_MAX ? (png_uint_32)limits.max_pixels : PNG_UINT_31_MAX;
-    png_set_user_limits(png, side, side);
+    reader->is_complete = is_complete(reader->data, reader->remaining);
+    png_set_user_limits(png, MAX_SIDE, MAX_SIDE);
     png_set_crc_action(png, PNG_CRC_WARN_USE, PNG_CRC_WARN_DISCARD);
     // No ancillary chunk changes the RGB values, so none is parsed.
     png_set_keep_unknown_chunks(png, PNG_HANDLE_CHUNK_NEVER, NULL, -1);

@@ -13,22 +13,32 @@ static inline __attribute__((always_inline)) uint8_t clip8(int32_t sum) {
 }
 
 // One pixel is three lanes of a vector of four; the fourth is computed from the byte behind it and thrown away.
+static inline __attribute__((always_inline)) u8x4 row_pixel(const uint8_t *in, int32_t taps, const int32_t *weights) {
+    const int32_t half = 1 << (FRACTION_BITS - 1);
+    i32x4 sum = {half, half, half, half};
+    for (int32_t t = 0; t < taps; t++) {
+        u8x4 bytes;
+        memcpy(&bytes, in + 3 * (size_t)t, sizeof bytes);
+        sum += __builtin_convertvector(bytes, i32x4) * weights[t];
+    }
+    const i32x4 black = {0, 0, 0, 0};
+    const i32x4 white = {255, 255, 255, 255};
+    sum = __builtin_elementwise_min(__builtin_elementwise_max(sum >> FRACTION_BITS, black), white);
+    return __builtin_convertvector(sum, u8x4);
+}
+
 static inline __attribute__((always_inline)) void row_body(const uint8_t *in, size_t count, const int32_t *first,
                                                            const int32_t *taps, const int32_t *weights, size_t stride,
                                                            uint8_t *out) {
-    const i32x4 half = {1 << (FRACTION_BITS - 1), 1 << (FRACTION_BITS - 1), 1 << (FRACTION_BITS - 1), 0};
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *pixel = in + 3 * (size_t)first[i];
-        const int32_t *weight = weights + i * stride;
-        i32x4 sum = half;
-        for (int32_t t = 0; t < taps[i]; t++) {
-            u8x4 bytes;
-            memcpy(&bytes, pixel + 3 * (size_t)t, sizeof bytes);
-            sum += __builtin_convertvector(bytes, i32x4) * weight[t];
-        }
-        for (int c = 0; c < 3; c++) {
-            out[3 * i + (size_t)c] = clip8(sum[c]);
-        }
+    for (size_t i = 0; i + 1 < count; i++) {
+        u8x4 pixel = row_pixel(in + 3 * (size_t)first[i], taps[i], weights + i * stride);
+        // The fourth byte is overwritten by the next pixel.
+        memcpy(out + 3 * i, &pixel, 4);
+    }
+    if (count > 0) {
+        size_t i = count - 1;
+        u8x4 pixel = row_pixel(in + 3 * (size_t)first[i], taps[i], weights + i * stride);
+        memcpy(out + 3 * i, &pixel, 3);
     }
 }
 

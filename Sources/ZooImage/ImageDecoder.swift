@@ -46,6 +46,12 @@ public struct DecodedImage: Sendable, Equatable {
     public let format: ImageFormat
     /// The file's own pixel format, before the conversion to RGB.
     public let mode: PixelMode
+
+    /// The same image with the file's name in the warning.
+    func naming(file: String) -> DecodedImage {
+        guard case .warned(let error) = status else { return self }
+        return DecodedImage(image: image, status: .warned(error.naming(file: file)), format: format, mode: mode)
+    }
 }
 
 /// Decodes JPEG and PNG to RGB exactly as `Image.open(file).convert("RGB")` of Pillow 11 does.
@@ -57,7 +63,7 @@ public enum ImageDecoder {
     ///
     /// - Throws: `ZooError` naming the file; its code is that of an `ImageDefect`, or `file.*` if it cannot be read.
     public static func decode(file path: String, limits: ResourceLimits) throws -> DecodedImage {
-        try ImageFile.withBytes(of: path, limits: limits) { try decode($0, limits: limits) }
+        try ImageFile.withBytes(of: path, limits: limits) { try decode($0, limits: limits).naming(file: path) }
     }
 
     /// Decodes the bytes of a file.

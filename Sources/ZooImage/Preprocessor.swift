@@ -69,7 +69,9 @@ public struct Preprocessor: Sendable {
     ///
     /// - Throws: `ZooError` naming the file.
     public func crop(file path: String, limits: ResourceLimits) throws -> DecodedImage {
-        try ImageFile.withBytes(of: path, limits: limits) { try crop(decoding: $0, limits: limits) }
+        try ImageFile.withBytes(of: path, limits: limits) {
+            try crop(decoding: $0, limits: limits).naming(file: path)
+        }
     }
 
     /// Scales to 0...1, subtracts the mean, divides by the standard deviation, in float32 as torchvision does.
@@ -114,11 +116,14 @@ extension RGBImage {
         var resampler = try RowResampler(
             imageHeight: height, imageWidth: width, geometry: geometry, interpolation: interpolation, limits: limits)
         var row = [UInt8](repeating: 0, count: RowResampler.rowCapacity(width: width))
-        for y in 0..<height {
-            row.replaceSubrange(0..<(3 * width), with: pixels[(y * 3 * width)..<((y + 1) * 3 * width)])
-            row.withUnsafeBufferPointer { row in
-                guard let base = row.baseAddress else { return }
-                resampler.push(base)
+        let rowBytes = 3 * width
+        pixels.withUnsafeBufferPointer { pixels in
+            row.withUnsafeMutableBufferPointer { row in
+                guard let source = pixels.baseAddress, let base = row.baseAddress else { return }
+                for y in 0..<height {
+                    base.update(from: source + y * rowBytes, count: rowBytes)
+                    resampler.push(base)
+                }
             }
         }
         return resampler.finish()

@@ -64,6 +64,25 @@ struct DecodingTests {
         #expect(try ImageDecoder.decode(file: path, limits: ResourceLimits()).format == .jpeg)
     }
 
+    @Test func warningsNameTheFile() throws {
+        let folder = try TemporaryFolder()
+        let path = "\(folder.path)/cut.jpg"
+        let bytes = try Data(contentsOf: URL(filePath: Fixtures.path("images/preprocess/rgb420.jpg")))
+        try bytes.prefix(bytes.count / 2).write(to: URL(filePath: path))
+        let preprocessor = try Preprocessor(.ravlt(size: 32))
+        let limits = ResourceLimits()
+        for status in [
+            try ImageDecoder.decode(file: path, limits: limits).status,
+            try preprocessor.crop(file: path, limits: limits).status,
+        ] {
+            guard case .warned(let error) = status else {
+                Issue.record("\(status)")
+                continue
+            }
+            #expect(error.file == path && error.code == ImageDefect.truncatedData.rawValue)
+        }
+    }
+
     @Test func rejectsFilesThatCannotBeRead() throws {
         let folder = try TemporaryFolder()
         let limits = ResourceLimits()

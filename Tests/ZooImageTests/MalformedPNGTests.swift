@@ -85,7 +85,9 @@ struct MalformedPNGTests {
                 rejected("both sides \(size)", .pngHeader, PNG.file(header: PNG.header(width: size, height: size))),
             ]
         }
-        for (width, height) in [(178_956_971, 1), (1, 178_956_971), (50_000, 50_000), (0x7FFF_FFFF, 0x7FFF_FFFF)] {
+        for (width, height) in [
+            (1_000_001, 1), (1, 1_000_001), (50_000, 50_000), (178_956_971, 1), (0x7FFF_FFFF, 0x7FFF_FFFF),
+        ] {
             let header = PNG.header(width: UInt32(width), height: UInt32(height))
             cases.append(rejected("\(width) x \(height) pixels", .tooManyPixels, PNG.file(header: header)))
         }

@@ -17,7 +17,7 @@ typedef enum cis_code {
 
     // Both formats.
     CIS_NO_MEMORY,
-    CIS_TOO_MANY_PIXELS,    // width * height exceeds cis_limits.max_pixels, or a side what the library can do
+    CIS_TOO_MANY_PIXELS,    // width * height exceeds cis_limits.max_pixels, or a side 65500 (JPEG), 1000000 (PNG)
     CIS_TOO_MUCH_MEMORY,    // decoding would hold more than cis_limits.max_bytes
     CIS_TRUNCATED_HEADER,   // the file ends before its pixel data begin
     CIS_TRUNCATED_DATA,     // warning: the file ends inside its pixel data
