@@ -17,7 +17,7 @@ public enum CheckpointFormat: String, Sendable {
 
 /// A weights file of any supported format, with known containers and prefixes unwrapped: what models load from.
 ///
-/// The format is told by content, never by the file's extension. Tensor names lose, repeatedly,
+/// The format is told by content, never by the file's extension. Tensor names lose, up to four times,
 ///
 /// - `module.` when all names carry it (data-parallel training), and
 /// - `backbone.` when any name carries it: in a detector's or segmenter's file the other names (neck, heads) belong
@@ -37,6 +37,9 @@ public struct Checkpoint: TensorFile {
     public let otherEntries: [CheckpointEntry]
     /// Free text stored in a safetensors file.
     public let metadata: [String: String]
+
+    /// Nobody nests wrappers deeper; the bound keeps hostile names from being walked again and again.
+    private static let maxPrefixParts = 4
 
     private let file: any TensorFile
     /// The files whose content is the checkpoint, for the digest.
@@ -158,7 +161,7 @@ public struct Checkpoint: TensorFile {
             }
             strip(key + ".")
         }
-        while true {
+        for _ in 0..<maxPrefixParts {
             if !names.isEmpty, names.allSatisfy({ $0.hasPrefix("module.") }) {
                 strip("module.")
             } else if names.contains(where: { $0.hasPrefix("backbone.") }) {

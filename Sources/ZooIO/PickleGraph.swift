@@ -118,11 +118,6 @@ struct PickleGraph: Sendable {
         return sequences[Int(index)]
     }
 
-    func dictionary(_ reference: Reference) -> [(key: Reference, value: Reference)]? {
-        guard case .dictionary(let index) = node(reference) else { return nil }
-        return dictionaries[Int(index)]
-    }
-
     /// A few words about a node, for people: `int 79`, `dict of 3`, `argparse.Namespace (not read)`.
     func summary(_ reference: Reference) -> String {
         switch node(reference) {

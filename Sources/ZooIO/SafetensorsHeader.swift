@@ -206,8 +206,8 @@ struct SafetensorsHeader {
     /// The data must be covered from its first to its last byte, each byte by one tensor.
     private func checkLayout(dataStart: Int, fileEnd: Int) throws {
         let order = tensors.sorted {
-            ($0.value.range.lowerBound, $0.value.range.upperBound)
-                < ($1.value.range.lowerBound, $1.value.range.upperBound)
+            ($0.value.range.lowerBound, $0.value.range.upperBound, $0.key)
+                < ($1.value.range.lowerBound, $1.value.range.upperBound, $1.key)
         }
         var position = dataStart
         for (name, record) in order {

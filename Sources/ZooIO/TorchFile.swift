@@ -178,10 +178,18 @@ public struct TorchFile: TensorFile {
 private struct StateDictionarySearch {
     typealias Items = [(key: PickleGraph.Reference, value: PickleGraph.Reference)]
 
+    /// What is of interest about one dictionary, found in one pass: a hostile file may refer to a large one often.
+    private struct Outline {
+        var hasTensors = false
+        /// The dictionaries inside, by number. A key given twice counts as Python counts it, the last time.
+        var children: [String: Int32] = [:]
+    }
+
     /// Containers within containers that are followed.
     private static let maxLevels = 4
 
-    let graph: PickleGraph
+    private let graph: PickleGraph
+    private var outlines: [Int32: Outline] = [:]
     private(set) var container: [String] = []
     /// What was passed over on the way.
     private(set) var passed: [CheckpointEntry] = []
@@ -189,38 +197,35 @@ private struct StateDictionarySearch {
     init(graph: PickleGraph) { self.graph = graph }
 
     mutating func find(key: String?) throws -> Items {
-        guard var items = graph.dictionary(graph.root) else {
+        guard case .dictionary(var number) = graph.node(graph.root) else {
             throw TorchDefect.notDictionary.error(
                 "the checkpoint is not a dictionary", found: graph.summary(graph.root))
         }
         if let key {
-            guard let chosen = child(key, of: items) else {
+            guard let chosen = outline(number).children[key] else {
                 throw TorchDefect.unknownKey.error(
                     "the checkpoint has no state dictionary under this key", at: key,
-                    expected: dictionaryKeys(items), kind: .usage)
+                    expected: dictionaryKeys(number), kind: .usage)
             }
-            enter(key, of: items)
-            items = chosen
+            enter(key, of: number)
+            number = chosen
         }
-        while container.count < Self.maxLevels,
-            let key = TorchFile.containerKeys.first(where: { holdsTensors(child($0, of: items)) }),
-            let chosen = child(key, of: items)
-        {
-            enter(key, of: items)
-            items = chosen
+        while container.count < Self.maxLevels, let (key, chosen) = containerWithTensors(in: number) {
+            enter(key, of: number)
+            number = chosen
         }
-        guard items.contains(where: { isTensor($0.value) }) else {
+        guard outline(number).hasTensors else {
             throw TorchDefect.noStateDictionary.error(
                 "the checkpoint holds no tensors where they are looked for",
                 at: container.isEmpty ? nil : container.joined(separator: "/"),
                 expected: "a dictionary of tensors, alone or under " + TorchFile.containerKeys.joined(separator: ", "),
-                found: dictionaryKeys(items), hint: "--weights-key chooses another dictionary")
+                found: dictionaryKeys(number), hint: "--weights-key chooses another dictionary")
         }
-        return items
+        return graph.dictionaries[Int(number)]
     }
 
-    private mutating func enter(_ key: String, of items: Items) {
-        for (other, value) in items where graph.string(other) != key {
+    private mutating func enter(_ key: String, of number: Int32) {
+        for (other, value) in graph.dictionaries[Int(number)] where graph.string(other) != key {
             let name = graph.string(other) ?? graph.summary(other)
             passed.append(
                 CheckpointEntry(name: (container + [name]).joined(separator: "/"), summary: graph.summary(value)))
@@ -228,24 +233,42 @@ private struct StateDictionarySearch {
         container.append(key)
     }
 
-    /// The dictionary under `key`; a key given twice counts as Python counts it, the last time.
-    private func child(_ key: String, of items: Items) -> Items? {
-        items.last { graph.string($0.key) == key }.flatMap { graph.dictionary($0.value) }
+    private mutating func outline(_ number: Int32) -> Outline {
+        if let known = outlines[number] { return known }
+        var outline = Outline()
+        for (key, value) in graph.dictionaries[Int(number)] {
+            switch graph.node(value) {
+            case .tensor: outline.hasTensors = true
+            case .dictionary(let child):
+                if let key = graph.string(key) { outline.children[key] = child }
+            default: break
+            }
+        }
+        outlines[number] = outline
+        return outline
     }
 
-    /// Whether a dictionary has tensors or a container of tensors in it.
-    private func holdsTensors(_ items: Items?, levels: Int = maxLevels) -> Bool {
-        guard let items, levels > 0 else { return false }
-        return items.contains { isTensor($0.value) }
-            || TorchFile.containerKeys.contains { holdsTensors(child($0, of: items), levels: levels - 1) }
+    /// The preferred container that has tensors, or a container of tensors, in it.
+    private mutating func containerWithTensors(in number: Int32) -> (key: String, number: Int32)? {
+        let children = outline(number).children
+        for key in TorchFile.containerKeys {
+            if let child = children[key], holdsTensors(child, levels: Self.maxLevels) { return (key, child) }
+        }
+        return nil
     }
 
-    private func isTensor(_ reference: PickleGraph.Reference) -> Bool {
-        if case .tensor = graph.node(reference) { true } else { false }
+    private mutating func holdsTensors(_ number: Int32, levels: Int) -> Bool {
+        guard levels > 0 else { return false }
+        let outline = outline(number)
+        if outline.hasTensors { return true }
+        for key in TorchFile.containerKeys {
+            if let child = outline.children[key], holdsTensors(child, levels: levels - 1) { return true }
+        }
+        return false
     }
 
-    private func dictionaryKeys(_ items: Items) -> String {
-        let keys = items.filter { graph.dictionary($0.value) != nil }.compactMap { graph.string($0.key) }
+    private mutating func dictionaryKeys(_ number: Int32) -> String {
+        let keys = outline(number).children.keys.sorted()
         return keys.isEmpty ? "no dictionaries" : keys.prefix(20).joined(separator: ", ")
     }
 }

@@ -30,3 +30,37 @@ func withTemporaryFolder(_ body: (String) throws -> Void) throws {
     defer { try? FileManager.default.removeItem(at: folder) }
     try body(folder.path)
 }
+
+/// The content of a file.
+func readAll(_ path: String) throws -> [UInt8] {
+    try ByteRegion(path: path).withBytes { [UInt8]($0) }
+}
+
+/// The processor time that `body` takes on this thread: unlike wall time it does not depend on what else runs.
+func cpuTime(_ body: () throws -> Void) rethrows -> Duration {
+    func now() -> Duration {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
+    }
+    let start = now()
+    try body()
+    return now() - start
+}
+
+/// Whether the tests were compiled with optimisation; time bounds hold for that only.
+var isOptimized: Bool {
+    var optimized = true
+    assert(
+        {
+            optimized = false
+            return true
+        }())
+    return optimized
+}
+
+/// How many damaged files a test of robustness reads; unoptimised tests make do with fewer.
+var damagedFiles: Int { isOptimized ? 10_000 : 300 }
+
+/// The lengths to which a test of robustness cuts a file: all of them, or some where the tests are unoptimised.
+func truncations(of bytes: [UInt8]) -> StrideTo<Int> { stride(from: 0, to: bytes.count, by: isOptimized ? 1 : 41) }
