@@ -9,9 +9,13 @@ import ZooImage
 struct PreprocessingTests {
     static let cases = GoldenCase.load()
 
+    @Test func everyCaseIsThere() {
+        #expect(Self.cases.count == 19)
+    }
+
     @Test(arguments: cases)
     func fidelityDecodedPixelsEqualPillows(_ golden: GoldenCase) throws {
-        let decoded = try ImageDecoder.decode(file: golden.path, limits: ResourceLimits())
+        let decoded = try ImageDecoder.decode(golden.bytes(), limits: ResourceLimits())
         #expect(decoded.image.width == golden.width)
         #expect(decoded.image.height == golden.height)
         #expect(decoded.mode.rawValue == golden.mode)
@@ -22,11 +26,12 @@ struct PreprocessingTests {
     @Test(arguments: cases)
     func fidelityTransformedPixelsEqualTimms(_ golden: GoldenCase) throws {
         let limits = ResourceLimits()
-        let decoded = try ImageDecoder.decode(file: golden.path, limits: limits)
+        let bytes = try golden.bytes()
+        let decoded = try ImageDecoder.decode(bytes, limits: limits)
         for view in golden.views {
             let preprocessor = try Preprocessor(view.preprocessing)
             #expect(SHA256.hex(try preprocessor.crop(decoded.image, limits: limits).pixels) == view.sha256)
-            let streamed = try preprocessor.crop(file: golden.path, limits: limits)
+            let streamed = try bytes.withUnsafeBytes { try preprocessor.crop(decoding: $0, limits: limits) }
             #expect(SHA256.hex(streamed.image.pixels) == view.sha256)
             #expect(streamed.status == decoded.status && streamed.mode == decoded.mode)
         }
@@ -59,16 +64,19 @@ struct GoldenCase: Decodable, Sendable, CustomTestStringConvertible {
 
     var testDescription: String { file }
 
-    /// Photographs are not among the fixtures; they lie in the folder beside the package.
-    var path: String {
-        file.contains("/") ? Fixtures.shared(file) ?? file : Fixtures.path("images/preprocess/\(file)")
+    /// The image file: a fixture, or one of the embedded sample photographs, whose names are longer here.
+    func bytes() throws -> [UInt8] {
+        let prefix = "data/photos/"
+        guard file.hasPrefix(prefix) else {
+            return Array(try Data(contentsOf: URL(filePath: Fixtures.path("images/preprocess/\(file)"))))
+        }
+        let archive = try ZipArchive(ByteRegion(path: Fixtures.inPackage("Datasets/Samples/imagenet-sample.zip")))
+        return try archive.withBytes(of: String(file.dropFirst(prefix.count))) { Array($0) }
     }
 
     static func load() -> [GoldenCase] {
         struct File: Decodable { let cases: [GoldenCase] }
-        guard let data = try? Data(contentsOf: URL(filePath: Fixtures.path("images/preprocess/cases.json"))),
-            let file = try? JSONDecoder().decode(File.self, from: data)
-        else { return [] }
-        return file.cases.filter { !$0.file.contains("/") || Fixtures.shared($0.file) != nil }
+        let path = Fixtures.path("images/preprocess/cases.json")
+        return (try? JSONDecoder().decode(File.self, from: Data(contentsOf: URL(filePath: path))))?.cases ?? []
     }
 }
