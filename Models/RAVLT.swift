@@ -97,6 +97,7 @@ public struct PyramidNetwork: ImageClassifier {
         }
     }
 
+    public var inputChannels: Int { configuration.inputChannels }
     public let classes: Int
     public let preLogitsWidth: Int
     private let configuration: Configuration
@@ -488,7 +489,7 @@ extension PyramidNetwork.Configuration {
     private func validate() throws(ZooError) {
         func require(_ condition: Bool, _ name: String, _ expected: String) throws(ZooError) {
             guard condition else {
-                throw ZooError(.usage, "hyper-parameters contradict each other", at: name, expected: expected)
+                throw ZooError(.badData, "hyper-parameters contradict each other", at: name, expected: expected)
             }
         }
         let counts = [depths.count, heads.count, mlpRatios.count, layerScale.count, isLinear.count]

@@ -23,15 +23,20 @@ public enum Processor {
     ///
     /// Siblings of one core count once; a quota of 1.5 processors counts as 1.
     public static var usableCores: Int {
-        let processors = withUnsafeTemporaryAllocation(of: Int32.self, capacity: 1024) { buffer in
-            let count = ck_cpu_allowed(buffer.baseAddress, buffer.count)
-            return Array(buffer.prefix(count))
-        }
+        let processors = allowed
         guard !processors.isEmpty else { return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
         let cores = Set(
             processors.map { smallFile("/sys/devices/system/cpu/cpu\($0)/topology/thread_siblings_list") ?? "\($0)" })
         guard let quota = cgroupQuota else { return cores.count }
         return max(1, min(cores.count, Int(quota)))
+    }
+
+    /// The numbers of the logical processors in the affinity mask; empty where the system does not tell.
+    public static var allowed: [Int] {
+        withUnsafeTemporaryAllocation(of: Int32.self, capacity: 1024) { buffer in
+            let count = ck_cpu_allowed(buffer.baseAddress, buffer.count)
+            return buffer.prefix(count).map(Int.init)
+        }
     }
 
     /// The value of an environment variable, `nil` where it is not set.
@@ -40,7 +45,7 @@ public enum Processor {
     }
 
     /// Processors that the control group allows (`cpu.max`, or the version 1 files), `nil` for no limit.
-    private static var cgroupQuota: Double? {
+    public static var cgroupQuota: Double? {
         if let text = smallFile("/sys/fs/cgroup/cpu.max") {
             let parts = text.split(separator: " ").compactMap { Double($0) }
             return parts.count == 2 && parts[1] > 0 ? parts[0] / parts[1] : nil

@@ -83,7 +83,7 @@ public struct Hyperparameters: Sendable {
         let unknown = values.keys.filter { !known.contains($0) }.sorted()
         guard unknown.isEmpty else {
             throw ZooError(
-                .usage, "unknown hyper-parameter", at: unknown.joined(separator: ", "),
+                .badData, "unknown hyper-parameter", at: unknown.joined(separator: ", "),
                 expected: known.sorted().joined(separator: ", "))
         }
     }
@@ -110,6 +110,6 @@ public struct Hyperparameters: Sendable {
     }
 
     private static func bad(_ name: String, _ expected: String, _ found: Value) -> ZooError {
-        ZooError(.usage, "hyper-parameter has an unusable value", at: name, expected: expected, found: "\(found)")
+        ZooError(.badData, "hyper-parameter has an unusable value", at: name, expected: expected, found: "\(found)")
     }
 }

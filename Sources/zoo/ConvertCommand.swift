@@ -14,8 +14,8 @@ struct ConvertCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo convert RAVLT_T.pth ravlt-t.safetensors --model ravlt-t",
-        "zoo convert ravlt-t.safetensors ravlt-t-bf16.safetensors --precision bf16",
+        "zoo convert Models/Checkpoints/ravlt-nano.safetensors nano.safetensors --model ravlt-nano",
+        "zoo convert Models/Checkpoints/mavit-nano.safetensors nano-bf16.safetensors --precision bf16",
     ]
 
     /// The precision of floating-point tensors on disk.

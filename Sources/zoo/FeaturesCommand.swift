@@ -15,14 +15,14 @@ struct FeaturesCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo features ravlt-nano photo.jpg --output features.safetensors",
-        "zoo features ravlt-t a.jpg b.png --weights seeded:1 --output features.safetensors",
+        "zoo features ravlt-nano sample:chelsea.png sample:china.jpg --output features.safetensors",
+        "zoo features mavit-nano sample:chelsea.png --isa ref --output features.safetensors",
     ]
 
     @Argument(help: "The model's name; see zoo list.", completion: .models)
     var model: String
 
-    @Argument(help: "JPEG or PNG files.", completion: .file(extensions: ["jpg", "jpeg", "png"]))
+    @Argument(help: "\(ImageArgument.help)", completion: .file(extensions: ["jpg", "jpeg", "png"]))
     var images: [String]
 
     @OptionGroup var weights: WeightsOptions
@@ -35,6 +35,7 @@ struct FeaturesCommand: ParsableCommand, Exemplified {
     func run() throws {
         let card = try Registry.card(named: model)
         let runtime = try compute.runtime()
+        try Output.check(file: output)
         let source = try weights.resolve(card).source
         let network = try Registry.load(card, from: source)
         let pixels = try preprocessed(card.preprocessing)
@@ -51,7 +52,10 @@ struct FeaturesCommand: ParsableCommand, Exemplified {
         let preprocessor = try Preprocessor(preprocessing)
         var pixels = Tensor(zeros: [images.count, preprocessing.inputHeight, preprocessing.inputWidth, 3])
         for (index, path) in images.enumerated() {
-            let decoded = try preprocessor.crop(file: path, limits: ResourceLimits())
+            let limits = ResourceLimits()
+            let decoded = try ImageArgument.withBytes(of: path, limits: limits) {
+                try preprocessor.crop(decoding: $0, limits: limits)
+            }
             if case .warned(let problem) = decoded.status { Output.warning(problem.naming(file: path).description) }
             pixels.withUnsafeMutableValues { values in
                 let first = index * preprocessor.inputCount

@@ -8,7 +8,10 @@ struct InspectCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "inspect", abstract: "Print a checkpoint's tensors without loading a model.")
 
-    static let examples = ["zoo inspect RAVLT_T.pth", "zoo inspect ravlt-t.safetensors --json"]
+    static let examples = [
+        "zoo inspect Models/Checkpoints/ravlt-nano.safetensors",
+        "zoo inspect Models/Checkpoints/mavit-nano.safetensors --json",
+    ]
 
     @Argument(help: "Safetensors file, index of shards, or PyTorch .pth.", completion: .file())
     var file: String

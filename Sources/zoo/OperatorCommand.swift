@@ -16,7 +16,7 @@ struct OperatorCommand: ParsableCommand, Exemplified {
 
     static let examples = [
         "zoo op list",
-        "zoo op rala --input qkv.safetensors --output out.safetensors --isa ref",
+        "zoo op rala --input Tests/Fixtures/operators/qkv.safetensors --output out.safetensors",
     ]
 
     @Argument(
@@ -53,6 +53,7 @@ struct OperatorCommand: ParsableCommand, Exemplified {
                 .badData, "no input of operator \(`operator`.name)", file: input,
                 expected: `operator`.inputs.filter(\.isRequired).map(\.name).joined(separator: ", "))
         }
+        try Output.check(file: output)
         for prefix in cases.prefixes {
             writer.add(
                 prefix + "out", try Self.compute(`operator`, file, prefix: prefix, parameters: values, on: runtime))

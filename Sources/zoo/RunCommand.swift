@@ -17,8 +17,9 @@ struct RunCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo run ravlt-nano --input images.safetensors --output logits.safetensors",
-        "zoo run ravlt-t --weights seeded:1 --input images.safetensors --output out.safetensors --intermediates",
+        "zoo run ravlt-nano --input Tests/Fixtures/models/input.safetensors --output logits.safetensors",
+        "zoo run mala-t --weights seeded:1 --input Tests/Fixtures/models/input.safetensors --output out.safetensors "
+            + "--intermediates",
     ]
 
     @Argument(help: "The model's name; see zoo list.", completion: .models)
@@ -51,15 +52,12 @@ struct RunCommand: ParsableCommand, Exemplified {
         let card = try Registry.card(named: model)
         let runtime = try compute.runtime()
         let configuration = try config.map(ConfigurationFile.init)
-        let images = try SafetensorsFile(path: input).images("input")
+        let file = try SafetensorsFile(path: input)
         let source = try weights.resolve(card).source
         let network = try load(card, source, configuration)
-        let pass: ForwardPass
-        do {
-            pass = try ForwardPass(network, images, batchSize: batchSize, intermediates: intermediates, on: runtime)
-        } catch let error as ZooError {
-            throw error.naming(file: input)
-        }
+        let images = try file.images("input", channels: network.inputChannels)
+        try Output.check(file: output)
+        let pass = try ForwardPass(network, images, batchSize: batchSize, intermediates: intermediates, on: runtime)
         var writer = SafetensorsWriter(metadata: ["model": card.name, "weights": source.name])
         for (name, tensor) in pass.named { writer.add(name, tensor) }
         try writer.write(to: output)

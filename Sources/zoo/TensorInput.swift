@@ -21,11 +21,11 @@ extension SafetensorsFile {
     /// Images (B, C, H, W) of any floating-point type.
     ///
     /// - Throws: `ZooError` of kind `badData` that names file and tensor.
-    func images(_ name: String) throws -> Tensor {
+    func images(_ name: String, channels: Int) throws -> Tensor {
         let images = try realTensor(name)
-        guard images.shape.count == 4, images.count > 0 else {
+        guard images.shape.count == 4, images.shape[1] == channels, images.count > 0 else {
             throw ZooError(
-                .badData, "tensor has another shape", file: self.name, at: name, expected: "(B, 3, H, W)",
+                .badData, "tensor has another shape", file: self.name, at: name, expected: "(B, \(channels), H, W)",
                 found: "\(images.shape)")
         }
         return images

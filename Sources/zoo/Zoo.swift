@@ -12,7 +12,7 @@ struct Zoo: ParsableCommand {
         subcommands: [
             EvalCommand.self, PredictCommand.self, PreprocessCommand.self, DataCommand.self, ListCommand.self,
             InfoCommand.self, RunCommand.self, OperatorCommand.self, FeaturesCommand.self, ConvertCommand.self,
-            InspectCommand.self, BenchCommand.self,
+            InspectCommand.self, DoctorCommand.self, BenchCommand.self,
         ])
 
     static func main() {

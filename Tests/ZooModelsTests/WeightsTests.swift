@@ -83,7 +83,7 @@ private struct MemorySource: TensorSource {
         let error = #expect(throws: ZooError.self) {
             try Registry.load(card, from: complete, hyperparameters: parameters)
         }
-        #expect(error?.kind == .usage)
+        #expect(error?.kind == .badData)
         #expect(error?.location != nil)
     }
 }

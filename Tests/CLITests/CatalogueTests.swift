@@ -1,0 +1,133 @@
+import Foundation
+import TestSupport
+import Testing
+import ZooCore
+import ZooIO
+import ZooModels
+
+/// `zoo list`, `zoo info`, `zoo doctor`, completions and help.
+@Suite struct CatalogueTests {
+    private func names(_ arguments: [String], environment: [String: String] = [:]) throws -> [String] {
+        let object = try zooSucceeds(["list", "--json"] + arguments, environment: environment).json()
+        #expect(object["schema_version"] as? Int == 1)
+        #expect(object["command"] as? String == "list")
+        let models = try #require(object["models"] as? [[String: Any]])
+        return try models.map { try #require(($0["card"] as? [String: Any])?["name"] as? String) }
+    }
+
+    @Test func listFindsModels() throws {
+        let all = try names([])
+        #expect(Set(all) == Set(Registry.cards.map(\.name)))
+        #expect(all == all.sorted { $0.compare($1, options: .numeric) == .orderedAscending })
+        #expect(try names(["ravlt-?"]) == ["ravlt-b", "ravlt-l", "ravlt-s", "ravlt-t"])
+        #expect(try names(["*nano"]) == ["mavit-nano", "ravlt-nano"])
+        #expect(try names(["nano"]) == ["mavit-nano", "ravlt-nano"])
+        #expect(try names(["MALA_T"]) == ["mavit-t"])
+        #expect(try names(["--task", "classify"]) == all)
+        #expect(try names(["--task", "generate"]) == [])
+        let text = try zooSucceeds(["list"]).output
+        for card in Registry.cards { #expect(text.contains("\n\(card.name) ")) }
+        try zooFails(["list", "ravlx"], with: 64, mentioning: "'ravlx'", "ravlt-")
+        try zooFails(["list", "--task", "dream"], with: 64, mentioning: "dream")
+    }
+
+    @Test func listTellsWhereWeightsAre() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path("weights"), withIntermediateDirectories: true)
+        let weights = try folder.write("x", to: "weights/RAVLT_T.pth")
+        let object = try zooSucceeds(["list", "--json"], environment: ["ZOO_HOME": folder.path]).json()
+        let models = try #require(object["models"] as? [[String: Any]])
+        for model in models {
+            let name = try #require((model["card"] as? [String: Any])?["name"] as? String)
+            let state = try #require(model["weights"] as? [String: Any])
+            let expected = name == "ravlt-t" ? "file" : name.hasSuffix("-nano") ? "embedded" : "not found"
+            #expect(state["status"] as? String == expected)
+            #expect(state["path"] as? String == (name == "ravlt-t" ? weights : nil))
+        }
+    }
+
+    @Test(arguments: Registry.cards.map(\.name))
+    func infoTellsTheCard(name: String) throws {
+        let card = try Registry.card(named: name)
+        let text = try zooSucceeds(["info", name.uppercased().replacing("-", with: "_")]).output
+        for part in [card.name, "\(card.parameters)", card.paper, card.code] { #expect(text.contains(part)) }
+        let object = try zooSucceeds(["info", name, "--tensors", "--json"]).json()
+        let tensors = try #require(object["tensors"] as? [[String: Any]])
+        let expected = try Registry.tensors(of: card)
+        #expect(tensors.count == expected.count)
+        for (entry, tensor) in zip(tensors, expected) {
+            #expect(entry["name"] as? String == tensor.name)
+            #expect(entry["shape"] as? [Int] == tensor.shape)
+        }
+    }
+
+    @Test func rejectsUnknownModels() throws {
+        try zooFails(["info", "ravlt-x"], with: 64, mentioning: "'ravlt-x'", "did you mean")
+        try zooFails(["run", "deit", "--input", "a", "--output", "b"], with: 64, mentioning: "'deit'")
+    }
+
+    @Test func doctorDescribesTheMachine() throws {
+        let object = try zooSucceeds(["doctor", "--json", "--threads", "1", "--isa", "ref"]).json()
+        #expect(object["kernels"] as? String == "ref")
+        #expect(object["threads"] as? Int == 1)
+        let environment = try #require(object["environment"] as? [String: Any])
+        #expect(environment["zoo"] as? String == Environment.version)
+        #expect(environment["instruction_sets"] as? [String] == InstructionSet.available.map(\.rawValue))
+        let libraries = try #require(object["libraries"] as? [String: String])
+        #expect(libraries["png"]?.hasPrefix("1.6") == true)
+        #expect(libraries["jpeg"]?.contains("jpeg") == true)
+        let text = try zooSucceeds(["doctor"]).output
+        for part in [Environment.version, Processor.brand, "ZOO_HOME=/nonexistent", "/nonexistent/weights (not there)"]
+        {
+            #expect(text.contains(part))
+        }
+    }
+
+    @Test func versionIsOneLine() throws {
+        #expect(try zooSucceeds(["--version"]).output.trimmingCharacters(in: .newlines) == Environment.version)
+    }
+
+    @Test(arguments: ["bash", "zsh", "fish"])
+    func completionsKnowTheModels(shell: String) throws {
+        let script = try zooSucceeds(["--generate-completion-script", shell]).output
+        for card in Registry.cards { #expect(script.contains(card.name)) }
+        #expect(!script.contains("EXAMPLES"))
+    }
+
+    @Test(arguments: ["list", "info", "run", "op", "features", "convert", "inspect", "doctor"])
+    func helpEndsWithTwoExamples(command: String) throws {
+        let help = try zooSucceeds([command, "--help"]).output
+        let examples = try #require(help.components(separatedBy: "EXAMPLES:\n").last).split(separator: "\n")
+        #expect(examples.count == 2 && examples.allSatisfy { $0.hasPrefix("  zoo \(command)") })
+        #expect(try zooSucceeds(["help", command]).output == help)
+
+        // They run as printed, in the package's folder; here in a folder that looks like it, to keep the files apart.
+        let folder = try TemporaryFolder()
+        for name in ["Models", "Tests"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.path(name), withDestinationPath: Fixtures.inPackage(name))
+        }
+        for example in examples {
+            let result = try runProgram("/bin/sh", ["-c", String(example)], at: folder)
+            #expect(result.status == 0, "\(example): \(result.errors)")
+        }
+    }
+
+    @Test(
+        arguments: [
+            [], ["lsit"], ["list", "--jsno"], ["info"], ["run"], ["run", "ravlt-t"], ["run", "ravlt-nano", "--input"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--threads", "x"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--threads", "0"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--threads", "-1"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--threads", "99999999999999999999"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--isa", "mmx"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--batch-size", "0"],
+            ["run", "ravlt-nano", "--input", "a", "--output", "b", "--batch-size", "5000"],
+            ["features", "ravlt-nano", "--output", "x"], ["features", "ravlt-nano", "a.png"], ["convert", "a"],
+            ["convert", "a", "b", "--precision", "int8"], ["convert", "a", "b", "--model", "no-such"], ["inspect"],
+            ["inspect", "a", "b"], ["doctor", "--isa", "mmx"],
+        ].filter { !$0.isEmpty })
+    func rejectsUsage(arguments: [String]) throws {
+        try zooFails(arguments, with: 64)
+    }
+}
