@@ -4,17 +4,27 @@
 
 size_t ck_rope_count(size_t height, size_t width, size_t head_dim) { return (height + width) * head_dim; }
 
-/* cosine and sine are [positions][2 * frequencies] */
-static void fill_axis(size_t positions, size_t frequencies, float *cosine, float *sine) {
-    for (size_t p = 0; p < positions; p++) {
-        for (size_t i = 0; i < frequencies; i++) {
-            const float fraction = frequencies > 1 ? (float)i / (float)(frequencies - 1) : 0;
-            const float angle = (float)p * (1 / powf(10000, fraction));
-            const float c = (float)cos(angle), s = (float)sin(angle);
-            *cosine++ = c;
-            *cosine++ = c;
-            *sine++ = -s;
-            *sine++ = s;
+/*
+ * Frequency i of `count`: 10000^(-i / (count - 1)), in float32 and with the roundings of the published models' tables:
+ * the exponents are evenly spaced numbers counted from both ends.
+ */
+static float frequency(size_t i, size_t count) {
+    if (count == 1) return 1;
+    const float step = 1 / (float)(count - 1);
+    const float exponent = i < count / 2 ? step * (float)i : fmaf(-step, (float)(count - 1 - i), 1);
+    return 1 / (float)pow(10000, exponent);
+}
+
+/* cosine and sine are [positions][2 * count] */
+static void fill_axis(size_t positions, size_t count, float *cosine, float *sine) {
+    for (size_t i = 0; i < count; i++) {
+        const float turn = frequency(i, count);
+        for (size_t p = 0; p < positions; p++) {
+            const float angle = (float)p * turn;
+            const size_t at = 2 * (p * count + i);
+            cosine[at] = cosine[at + 1] = (float)cos(angle);
+            sine[at + 1] = (float)sin(angle);
+            sine[at] = -sine[at + 1];
         }
     }
 }
