@@ -27,6 +27,86 @@ CK_INLINE ck_range tile_of(const linear_chunk *chunk, size_t tile) {
     return r;
 }
 
+/* Rows of a head somewhere in the packed projection. */
+typedef struct {
+    const float *x;
+    size_t stride;
+} row_source;
+
+CK_INLINE row_source source(const float *x, size_t stride, ck_head head, size_t token) {
+    return (row_source){x ? head_rows(x, stride, head, token) : NULL, stride};
+}
+
+/* What to take from the rows' features f = map(x) on the way, and where to. */
+enum { FEATURE_PRODUCTS = 1, FEATURE_SUM = 2, FEATURE_PLAIN = 4 };
+typedef struct {
+    const float *vector;    /* products = f * vector, summed to VL lanes: [rows][VL] for sum_lanes */
+    float *products;
+    float *sum;             /* sum += f over the rows */
+    float *plain;           /* f itself, [rows][width] */
+    row_source upcoming[2]; /* rows that are needed next: fetched into the cache meanwhile */
+} feature_uses;
+
+CK_INLINE vf load_some(const float *p, size_t n) { return n == VL ? v_load(p) : v_load_n(p, n); }
+CK_INLINE void store_some(float *p, vf x, size_t n) {
+    if (n == VL) {
+        v_store(p, x);
+    } else {
+        v_store_n(p, x, n);
+    }
+}
+
+/* `n` channels from c on, turned by the angles of these channels; adds to `product`. */
+CK_INLINE vf feature_vector(vf (*map)(vf), const int wanted, const float *x, const float *cosine, const float *sine,
+                            size_t c, size_t n, const feature_uses *uses, float *plain, float *tile, vf product) {
+    vf f = map(load_some(x + c, n));
+    if (n < VL) f = v_first(f, n);
+    if (wanted & FEATURE_PRODUCTS) product = v_fma(f, load_some(uses->vector + c, n), product);
+    if (wanted & FEATURE_SUM) store_some(uses->sum + c, v_add(load_some(uses->sum + c, n), f), n);
+    if (wanted & FEATURE_PLAIN) store_some(plain + c, f, n);
+    if (cosine) f = rotated(f, load_some(cosine, n), load_some(sine, n));
+    store_some(tile + c, f, n);
+    return product;
+}
+
+/* Channels first ..< last of a row. */
+CK_INLINE vf feature_part(vf (*map)(vf), const int wanted, const float *x, const float *cosine, const float *sine,
+                          size_t first, size_t last, const feature_uses *uses, float *plain, float *tile, vf product) {
+    size_t c = first;
+    for (; c + VL <= last; c += VL) {
+        product = feature_vector(map, wanted, x, cosine, sine, c, VL, uses, plain, tile, product);
+        if (cosine) cosine += VL, sine += VL;
+    }
+    if (c < last) product = feature_vector(map, wanted, x, cosine, sine, c, last - c, uses, plain, tile, product);
+    return product;
+}
+
+/* tile = rot(map(x)) for some tokens, and what else is `wanted`, in one pass over x */
+CK_INLINE void feature_rows(vf (*map)(vf), const int wanted, row_source from, ck_range tokens, const ck_rope *rope,
+                            size_t head_dim, const feature_uses *uses, float *tile, size_t width) {
+    enum { AHEAD = 12 };
+    const size_t half = head_dim / 2, columns = rope ? rope->width : 1;
+    size_t row = tokens.first / columns, column = tokens.first % columns;
+    float *plain = uses->plain;
+    for (size_t r = 0; r < tokens.count; r++, tile += width, plain += wanted & FEATURE_PLAIN ? width : 0) {
+        const float *const x = from.x + r * from.stride;
+        prefetch_row(x + AHEAD * from.stride, head_dim);
+        for (size_t i = 0; i < 2; i++)
+            if (uses->upcoming[i].x) prefetch_row(uses->upcoming[i].x + r * uses->upcoming[i].stride, head_dim);
+        vf product = v_zero();
+        if (rope) {
+            product = feature_part(map, wanted, x, rope->row_cosine + row * half, rope->row_sine + row * half, 0, half,
+                                   uses, plain, tile, product);
+            product = feature_part(map, wanted, x, rope->column_cosine + column * half,
+                                   rope->column_sine + column * half, half, head_dim, uses, plain, tile, product);
+            if (++column == columns) column = 0, row++;
+        } else {
+            product = feature_part(map, wanted, x, NULL, NULL, 0, head_dim, uses, plain, tile, product);
+        }
+        if (wanted & FEATURE_PRODUCTS) v_store(uses->products + r * VL, product);
+    }
+}
+
 /* summary[i][j] = summary[i][j] * decay + sum over the tile's tokens of keys[.][i] * values[.][j] */
 CK_INLINE void add_outer_products(const float *keys, const float *values, size_t tokens, size_t head_dim, size_t width,
                                   float decay, float *summary) {

@@ -4,6 +4,30 @@
  */
 #include "attention/attention.h"
 
+#include "attention/transpose_impl.h"
+
+/*
+ * Makes a task of `function_of(job, task, worker, head_dim)`, which is compiled twice: for the head dimension of the
+ * released models, whose short loops over channels then unroll, and for any.
+ */
+#define CK_WITH_HEAD_DIM(function, type)                                                                               \
+    static void function(void *arguments, size_t task, size_t worker) {                                                \
+        const type *const job = arguments;                                                                             \
+        if (job->args->head_dim == 64) {                                                                               \
+            function##_of(job, task, worker, 64);                                                                      \
+        } else {                                                                                                       \
+            function##_of(job, task, worker, job->args->head_dim);                                                     \
+        }                                                                                                              \
+    }
+
+/*
+ * Asks for a row ahead of its use: the rows of a head lie far apart in the packed projection, where the hardware does not
+ * foresee them. Addresses past the end are harmless, they are never read.
+ */
+CK_INLINE void prefetch_row(const float *x, size_t head_dim) {
+    for (size_t i = 0; i < head_dim; i += 32) __builtin_prefetch(x + i);
+}
+
 /* tile = map(x), x with row stride `stride` */
 CK_INLINE void map_rows(vf (*map)(vf), const float *x, size_t stride, size_t rows, size_t head_dim, float *tile,
                         size_t width) {
@@ -28,16 +52,22 @@ CK_INLINE void weigh_rows(const float *weights, const float *x, size_t stride, s
     }
 }
 
+CK_INLINE vf weighted(const float *weights, const float *tile, size_t row, size_t width, vf sum) {
+    const vf x = v_load(tile + row * width);
+    return weights ? v_fma(v_set(weights[row]), x, sum) : v_add(sum, x);
+}
+
 /* sum = sum * decay + sum over rows of weights * row; NULL for weights of 1 */
 CK_INLINE void sum_rows(const float *weights, const float *tile, size_t rows, size_t head_dim, size_t width,
                         float decay, float *sum) {
     for (size_t c = 0; c < head_dim; c += VL) {
-        vf own = v_zero();
-        for (size_t r = 0; r < rows; r++) {
-            const vf x = v_load(tile + r * width + c);
-            own = weights ? v_fma(v_set(weights[r]), x, own) : v_add(own, x);
-        }
-        v_store(sum + c, v_fma(v_load(sum + c), v_set(decay), own));
+        vf own[4] = {v_zero(), v_zero(), v_zero(), v_zero()}; /* rows modulo 4 */
+        size_t r = 0;
+        for (; r + 4 <= rows; r += 4)
+            for (size_t i = 0; i < 4; i++) own[i] = weighted(weights, tile + c, r + i, width, own[i]);
+        for (size_t i = 0; r + i < rows; i++) own[i] = weighted(weights, tile + c, r + i, width, own[i]);
+        const vf all = v_add(v_add(own[0], own[1]), v_add(own[2], own[3]));
+        v_store(sum + c, v_fma(v_load(sum + c), v_set(decay), all));
     }
 }
 
@@ -48,6 +78,21 @@ CK_INLINE void dot_rows(const float *tile, size_t rows, size_t head_dim, size_t 
         vf sum = v_zero();
         for (size_t c = 0; c < head_dim; c += VL) sum = v_fma(v_load(tile + c), v_load(vector + c), sum);
         dots[r] = scale * v_sum(sum);
+    }
+}
+
+/* sums[r] = scale * (sum of the VL lanes of row r); reads and writes whole fours of rows */
+CK_INLINE void sum_lanes(float *lanes, size_t rows, float scale, float *sums) {
+    for (size_t r = rows; r % 4 != 0; r++) v_store(lanes + r * VL, v_zero());
+    for (size_t r = 0; r < rows; r += 4) {
+        four row[4];
+        for (size_t i = 0; i < 4; i++) {
+            row[i] = four_load(lanes + (r + i) * VL);
+            for (size_t part = 4; part < VL; part += 4) row[i] += four_load(lanes + (r + i) * VL + part);
+        }
+        four_transpose(row);
+        const four sum = (row[0] + row[1] + (row[2] + row[3])) * (four){scale, scale, scale, scale};
+        memcpy(sums + r, &sum, sizeof sum);
     }
 }
 

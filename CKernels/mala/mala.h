@@ -14,7 +14,7 @@ typedef struct {
 static inline ck_mala_layout ck_mala_layout_of(const ck_attention_args *args, size_t workers) {
     ck_mala_layout l = {.plan = ck_linear_plan_of(args)};
     l.summary = (args->head_dim + 2) * l.plan.width;
-    l.worker = 2 * l.plan.tile * l.plan.width + 2 * CK_LINEAR_TILE_ROWS;
+    l.worker = 2 * l.plan.tile * l.plan.width + l.plan.width + 2 * CK_LINEAR_TILE_ROWS;
     l.total = args->batch * args->heads * l.plan.chunks * l.summary + workers * l.worker;
     return l;
 }

@@ -10,27 +10,29 @@ typedef struct {
 } mala_job;
 
 /* Task: one chunk. Sums S, the mapped keys and the values. */
-static void mala_gather_keys(void *arguments, size_t task, size_t worker) {
-    const mala_job *const job = arguments;
+CK_INLINE void mala_gather_keys_of(const mala_job *job, size_t task, size_t worker, const size_t d) {
     const ck_attention_args *const args = job->args;
     const ck_linear_plan *const plan = &job->layout.plan;
-    const size_t width = plan->width, d = args->head_dim;
+    const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
     float *const keys = job->workers + worker * job->layout.worker, *const values = keys + plan->tile * width;
+    float *const key_sum = values + plan->tile * width; /* of a tile: short sums first */
     float *const summary = job->summaries + task * job->layout.summary;
     zero(summary, job->layout.summary);
     for (size_t t = 0; t < chunk.tiles; t++) {
         const ck_range tile = tile_of(&chunk, t);
-        map_rows(v_elu1, head_rows(args->k, args->k_stride, chunk.head, tile.first), args->k_stride, tile.count, d,
-                 keys, width);
-        sum_rows(NULL, keys, tile.count, d, width, 1, summary + d * width);
-        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, keys, width);
-        weigh_rows(NULL, head_rows(args->v, args->v_stride, chunk.head, tile.first), args->v_stride, tile.count, d,
-                   values, width);
+        const row_source key = source(args->k, args->k_stride, chunk.head, tile.first);
+        const row_source value = source(args->v, args->v_stride, chunk.head, tile.first);
+        const feature_uses uses = {.sum = key_sum, .upcoming = {value}};
+        zero(key_sum, width);
+        feature_rows(v_elu1, FEATURE_SUM, key, tile, args->rope, d, &uses, keys, width);
+        sum_rows(NULL, key_sum, 1, d, width, 1, summary + d * width);
+        weigh_rows(NULL, value.x, value.stride, tile.count, d, values, width);
         sum_rows(NULL, values, tile.count, d, width, 1, summary + (d + 1) * width);
         add_outer_products(keys, values, tile.count, d, width, 1, summary);
     }
 }
+CK_WITH_HEAD_DIM(mala_gather_keys, mala_job)
 
 /* Task: one row of a summary. Combines the chunks into the first one: S and d^-1/2 mean key, then the mean value. */
 static void mala_combine(void *arguments, size_t task, size_t worker) {
@@ -46,11 +48,10 @@ static void mala_combine(void *arguments, size_t task, size_t worker) {
 }
 
 /* Task: one chunk. Answers its queries. */
-static void mala_answer(void *arguments, size_t task, size_t worker) {
-    const mala_job *const job = arguments;
+CK_INLINE void mala_answer_of(const mala_job *job, size_t task, size_t worker, const size_t d) {
     const ck_attention_args *const args = job->args;
     const ck_linear_plan *const plan = &job->layout.plan;
-    const size_t width = plan->width, d = args->head_dim;
+    const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
     float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
     float *const scale = core + plan->tile * width, *const shift = scale + CK_LINEAR_TILE_ROWS;
@@ -58,18 +59,21 @@ static void mala_answer(void *arguments, size_t task, size_t worker) {
     const float *const mean_key = summary + d * width, *const mean_value = mean_key + width;
     for (size_t t = 0; t < chunk.tiles; t++) {
         const ck_range tile = tile_of(&chunk, t);
-        map_rows(v_elu1, head_rows(args->q, args->q_stride, chunk.head, tile.first), args->q_stride, tile.count, d,
-                 queries, width);
-        dot_rows(queries, tile.count, d, width, mean_key, 1, shift);
+        const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
+        const feature_uses uses = {.vector = mean_key, .products = core,
+                                   .upcoming = {source(args->gate, args->gate_stride, chunk.head, tile.first),
+                                                source(args->local, args->local_stride, chunk.head, tile.first)}};
+        feature_rows(v_elu1, FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
+        sum_lanes(core, tile.count, 1, shift);
         for (size_t r = 0; r < tile.count; r++) {
             scale[r] = 1 + 1 / (shift[r] + 1e-6f);
             shift[r] = -shift[r];
         }
-        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, queries, width);
         read_summary(queries, summary, tile.count, d, width, core);
         finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, shift, mean_value);
     }
 }
+CK_WITH_HEAD_DIM(mala_answer, mala_job)
 
 void CK_NAME(ck_mala_f32)(ck_pool *pool, const ck_attention_args *args, float *scratch) {
     mala_job job = {args, ck_mala_layout_of(args, ck_pool_threads(pool)), scratch, NULL};

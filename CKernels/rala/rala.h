@@ -17,7 +17,7 @@ static inline ck_rala_layout ck_rala_layout_of(const ck_attention_args *args, si
     l.highest = (args->head_dim + 2) * l.plan.width;
     l.sum = l.highest + 1;
     l.summary = l.highest + 16;
-    l.worker = 2 * l.plan.tile * l.plan.width + l.plan.width + CK_LINEAR_CHUNKS;
+    l.worker = 3 * l.plan.tile * l.plan.width + l.plan.width + CK_LINEAR_CHUNKS;
     l.total = args->batch * args->heads * l.plan.chunks * l.summary + workers * l.worker;
     return l;
 }

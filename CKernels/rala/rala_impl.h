@@ -14,31 +14,34 @@ CK_INLINE float *rala_summary(const rala_job *job, size_t head, size_t chunk) {
 }
 
 /* Task: one chunk. Sums the mapped queries. */
-static void rala_sum_queries(void *arguments, size_t task, size_t worker) {
-    const rala_job *const job = arguments;
+CK_INLINE void rala_sum_queries_of(const rala_job *job, size_t task, size_t worker, const size_t d) {
     const ck_attention_args *const args = job->args;
-    const size_t width = job->layout.plan.width, d = args->head_dim;
+    const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, &job->layout.plan, task);
     float *const queries = job->workers + worker * job->layout.worker;
+    float *const tile_sum = queries + job->layout.plan.tile * width; /* short sums first */
     float *const sum = job->summaries + task * job->layout.summary + (d + 1) * width;
     zero(sum, width);
     for (size_t t = 0; t < chunk.tiles; t++) {
         const ck_range tile = tile_of(&chunk, t);
-        map_rows(v_elu1, head_rows(args->q, args->q_stride, chunk.head, tile.first), args->q_stride, tile.count, d,
-                 queries, width);
-        sum_rows(NULL, queries, tile.count, d, width, 1, sum);
+        const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
+        const feature_uses uses = {.sum = tile_sum};
+        zero(tile_sum, width);
+        feature_rows(v_elu1, FEATURE_SUM, query, tile, NULL, d, &uses, queries, width);
+        sum_rows(NULL, tile_sum, 1, d, width, 1, sum);
     }
 }
+CK_WITH_HEAD_DIM(rala_sum_queries, rala_job)
 
 /* Task: one chunk. Weighs its keys by exp(logit - highest logit so far) and sums u and S. */
-static void rala_gather_keys(void *arguments, size_t task, size_t worker) {
-    const rala_job *const job = arguments;
+CK_INLINE void rala_gather_keys_of(const rala_job *job, size_t task, size_t worker, const size_t d) {
     const ck_attention_args *const args = job->args;
     const ck_linear_plan *const plan = &job->layout.plan;
-    const size_t width = plan->width, d = args->head_dim;
+    const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
     float *const keys = job->workers + worker * job->layout.worker, *const values = keys + plan->tile * width;
-    float *const global_query = values + plan->tile * width, *const weights = global_query + width;
+    float *const plain = values + plan->tile * width;
+    float *const global_query = plain + plan->tile * width, *const weights = global_query + width;
 
     for (size_t c = 0; c < plan->chunks; c++) weights[c] = 1 / (float)args->tokens;
     combine_chunks(rala_summary(job, chunk.index, 0) + (d + 1) * width, job->layout.summary, plan->chunks, weights,
@@ -49,23 +52,25 @@ static void rala_gather_keys(void *arguments, size_t task, size_t worker) {
     float highest = -INFINITY, sum = 0;
     for (size_t t = 0; t < chunk.tiles; t++) {
         const ck_range tile = tile_of(&chunk, t);
-        map_rows(v_elu1, head_rows(args->k, args->k_stride, chunk.head, tile.first), args->k_stride, tile.count, d,
-                 keys, width);
-        dot_rows(keys, tile.count, d, width, global_query, 1 / sqrtf((float)d), weights);
+        const row_source key = source(args->k, args->k_stride, chunk.head, tile.first);
+        const row_source value = source(args->v, args->v_stride, chunk.head, tile.first);
+        const feature_uses uses = {.vector = global_query, .products = values, .plain = plain,
+                                   .upcoming = {value}};
+        feature_rows(v_elu1, FEATURE_PRODUCTS | FEATURE_PLAIN, key, tile, args->rope, d, &uses, keys, width);
+        sum_lanes(values, tile.count, 1 / sqrtf((float)d), weights);
         float decay = highest;
         highest = highest_of(weights, tile.count, highest);
         exp_below(weights, tile.count, highest);
         exp_below(&decay, 1, highest);
         sum = sum * decay + total_of(weights, tile.count);
-        sum_rows(weights, keys, tile.count, d, width, decay, u);
-        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, keys, width);
-        weigh_rows(weights, head_rows(args->v, args->v_stride, chunk.head, tile.first), args->v_stride, tile.count, d,
-                   values, width);
+        sum_rows(weights, plain, tile.count, d, width, decay, u);
+        weigh_rows(weights, value.x, value.stride, tile.count, d, values, width);
         add_outer_products(keys, values, tile.count, d, width, decay, summary);
     }
     summary[job->layout.highest] = highest;
     summary[job->layout.sum] = sum;
 }
+CK_WITH_HEAD_DIM(rala_gather_keys, rala_job)
 
 /* Task: one row of S, or u. Combines the chunks into the first one, normalised so that the key weights sum to 1. */
 static void rala_combine(void *arguments, size_t task, size_t worker) {
@@ -83,26 +88,28 @@ static void rala_combine(void *arguments, size_t task, size_t worker) {
 }
 
 /* Task: one chunk. Answers its queries. */
-static void rala_answer(void *arguments, size_t task, size_t worker) {
-    const rala_job *const job = arguments;
+CK_INLINE void rala_answer_of(const rala_job *job, size_t task, size_t worker, const size_t d) {
     const ck_attention_args *const args = job->args;
     const ck_linear_plan *const plan = &job->layout.plan;
-    const size_t width = plan->width, d = args->head_dim;
+    const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
     float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
-    float *const scale = core + plan->tile * width + width;
+    float *const scale = core + 2 * plan->tile * width;
     const float *const summary = rala_summary(job, chunk.index, 0), *const u = summary + d * width;
     for (size_t t = 0; t < chunk.tiles; t++) {
         const ck_range tile = tile_of(&chunk, t);
-        map_rows(v_elu1, head_rows(args->q, args->q_stride, chunk.head, tile.first), args->q_stride, tile.count, d,
-                 queries, width);
-        dot_rows(queries, tile.count, d, width, u, 1, scale);
+        const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
+        const feature_uses uses = {.vector = u, .products = core,
+                                   .upcoming = {source(args->gate, args->gate_stride, chunk.head, tile.first),
+                                                source(args->local, args->local_stride, chunk.head, tile.first)}};
+        feature_rows(v_elu1, FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
+        sum_lanes(core, tile.count, 1, scale);
         for (size_t r = 0; r < tile.count; r++) scale[r] = 1 / (scale[r] + 1e-6f);
-        if (args->rope) rotate_rows(args->rope, tile.first, tile.count, queries, width);
         read_summary(queries, summary, tile.count, d, width, core);
         finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, NULL, NULL);
     }
 }
+CK_WITH_HEAD_DIM(rala_answer, rala_job)
 
 void CK_NAME(ck_rala_f32)(ck_pool *pool, const ck_attention_args *args, float *scratch) {
     rala_job job = {args, ck_rala_layout_of(args, ck_pool_threads(pool)), scratch, NULL};

@@ -8,7 +8,6 @@
 
 #include "attention/product_impl.h"
 #include "attention/rows_impl.h"
-#include "attention/transpose_impl.h"
 #include "rope/rope_impl.h"
 
 typedef struct {
