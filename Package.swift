@@ -6,7 +6,10 @@ import PackageDescription
 // A test reads this manifest's target graph and fails on an edge that is not in the picture.
 
 // Folders of CKernels that carry a README with the operator's mathematics (SwiftPM wants them named).
-let kernelReadmes = ["README.md", "conv/README.md", "gemm/README.md"]
+let kernelReadmes = [
+    "README.md", "activation/README.md", "attention/README.md", "conv/README.md", "dwconv/README.md", "gemm/README.md",
+    "mala/README.md", "norm/README.md", "rala/README.md", "rope/README.md", "softmax/README.md",
+]
 
 let package = Package(
     name: "zoo",

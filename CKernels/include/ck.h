@@ -6,6 +6,7 @@
 #include "ck_cpu.h"
 #include "ck_dwconv.h"
 #include "ck_gemm.h"
+#include "ck_map.h"
 #include "ck_norm.h"
 #include "ck_pool.h"
 #include "ck_roofline.h"

@@ -11,7 +11,7 @@ CK_INLINE void rotate_half(float *x, const float *cosine, const float *sine, siz
 }
 
 /* Turns rows of a tile in place; `first` is the token of the first one. */
-static void rotate_rows(const ck_rope *rope, size_t first, size_t rows, float *tile, size_t width) {
+CK_INLINE void rotate_rows(const ck_rope *rope, size_t first, size_t rows, float *tile, size_t width) {
     const size_t half = rope->head_dim / 2;
     size_t y = first / rope->width, x = first % rope->width;
     for (; rows > 0; rows--, tile += width) {
