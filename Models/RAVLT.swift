@@ -180,28 +180,48 @@ public struct PyramidNetwork: ImageClassifier {
     }
 
     /// The map after the last stage; copies every stage's map, before its downsampling, to `intermediates`.
+    ///
+    /// Every stage takes the batch in groups of images, so that its activations stay in the caches: one image at a
+    /// time where tokens are many, several where weights are large.
     private func features(
         _ images: ImageBatch, intermediates: [UnsafeMutablePointer<Float>]?, on runtime: Runtime
     ) -> FeatureMap {
+        let workspace = runtime.workspace
         var x = patchEmbed(FeatureMap(images), on: runtime)
         for (index, stage) in stages.enumerated() {
-            x = stage.blocks(x, on: runtime)
-            if let intermediates {
-                let copy = FeatureMap(
-                    batch: x.batch, height: x.height, width: x.width, channels: x.channels, base: intermediates[index])
-                if outputNorms.isEmpty {
-                    copy.base.update(from: x.base, count: x.rows * x.channels)
-                } else {
-                    outputNorms[index](x, into: copy, on: runtime)
+            let next = stage.downsample?.output(for: x, workspace) ?? x.like(channels: x.channels, workspace)
+            for group in x.groups(rows: Self.groupRows) {
+                workspace.scope {
+                    let result = stage.blocks(x.images(group), on: runtime)
+                    if let intermediates { export(result, stage: index, group, to: intermediates[index], on: runtime) }
+                    if let downsample = stage.downsample {
+                        downsample(result, into: next.images(group), on: runtime)
+                    } else {
+                        next.images(group).base.update(from: result.base, count: result.rows * result.channels)
+                    }
                 }
             }
-            if let downsample = stage.downsample {
-                let next = downsample.output(for: x, runtime.workspace)
-                downsample(x, into: next, on: runtime)
-                x = next
-            }
+            x = next
         }
         return x
+    }
+
+    /// About the tokens whose packed projection fills a second-level cache.
+    private static let groupRows = 1024
+
+    /// Copies a group's stage map, through the stage's norm where the network is a backbone.
+    private func export(
+        _ x: FeatureMap, stage: Int, _ group: Range<Int>, to base: UnsafeMutablePointer<Float>, on runtime: Runtime
+    ) {
+        let image = x.tokens * x.channels
+        let copy = FeatureMap(
+            batch: x.batch, height: x.height, width: x.width, channels: x.channels,
+            base: base + group.lowerBound * image)
+        if outputNorms.isEmpty {
+            copy.base.update(from: x.base, count: x.batch * image)
+        } else {
+            outputNorms[stage](x, into: copy, on: runtime)
+        }
     }
 
     public func intermediateShapes(height: Int, width: Int) -> [MapShape] {
@@ -252,13 +272,15 @@ private struct PatchEmbed: Sendable {
         let embedded = FeatureMap(
             workspace, batch: images.batch, height: height, width: width,
             channels: convolutions[convolutions.count - 1].outputs)
-        workspace.scope {
-            var x = images
-            for (index, convolution) in convolutions.enumerated() {
-                let isLast = index == convolutions.count - 1
-                let y = isLast ? embedded : convolution.output(for: x, workspace)
-                convolution(x, into: y, on: runtime)
-                x = y
+        for image in images.groups(rows: 1) {
+            workspace.scope {
+                var x = images.images(image)
+                for (index, convolution) in convolutions.enumerated() {
+                    let isLast = index == convolutions.count - 1
+                    let y = isLast ? embedded.images(image) : convolution.output(for: x, workspace)
+                    convolution(x, into: y, on: runtime)
+                    x = y
+                }
             }
         }
         return embedded

@@ -40,8 +40,39 @@ package struct FeatureMap {
             base: base + range.lowerBound)
     }
 
+    /// Some images of the batch, in place.
+    package func images(_ range: Range<Int>) -> FeatureMap {
+        FeatureMap(
+            batch: range.count, height: height, width: width, channels: channels, stride: stride,
+            base: base + range.lowerBound * tokens * stride)
+    }
+
+    /// The batch in consecutive groups of about `rows` tokens, at least one image each.
+    package func groups(rows: Int) -> ImageGroups {
+        ImageGroups(batch: batch, size: max(1, rows / max(tokens, 1)))
+    }
+
     /// A map of the same grid with another number of channels, from the workspace.
     package func like(channels: Int, _ workspace: Workspace) -> FeatureMap {
         FeatureMap(workspace, batch: batch, height: height, width: width, channels: channels)
+    }
+}
+
+/// Ranges of images that are computed together. An iterator of its own because a lazy map's closure would be allocated
+/// in every forward pass.
+package struct ImageGroups: Sequence, IteratorProtocol {
+    private let batch: Int
+    private let size: Int
+    private var start = 0
+
+    init(batch: Int, size: Int) {
+        self.batch = batch
+        self.size = size
+    }
+
+    package mutating func next() -> Range<Int>? {
+        guard start < batch else { return nil }
+        defer { start += size }
+        return start..<min(start + size, batch)
     }
 }
