@@ -73,6 +73,6 @@ package struct ImageGroups: Sequence, IteratorProtocol {
     package mutating func next() -> Range<Int>? {
         guard start < batch else { return nil }
         defer { start += size }
-        return start..<min(start + size, batch)
+        return start..<Swift.min(start + size, batch)
     }
 }
