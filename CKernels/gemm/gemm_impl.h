@@ -22,13 +22,13 @@ typedef struct {
 
 /*
  * Adds one k to all sums. Row r is three rows' address r / 3 and a multiple of the stride, which addressing modes take
- * for free. The weights are fetched eight steps ahead into the first-level cache.
+ * for free. The weights are fetched twelve steps ahead into the first-level cache.
  */
 CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, size_t i, const float *w,
                     vf sum[TILE_ROWS][2]) {
     const vf w0 = v_load(w), w1 = v_load(w + VL);
-    __builtin_prefetch(w + 8 * CK_PANEL, 0, 3);
-    if (TILE_COLUMNS > 16) __builtin_prefetch(w + 8 * CK_PANEL + 16, 0, 3);
+    __builtin_prefetch(w + 12 * CK_PANEL, 0, 3);
+    if (TILE_COLUMNS > 16) __builtin_prefetch(w + 12 * CK_PANEL + 16, 0, 3);
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < rows; r++) {
         const vf value = v_set(x[r / 3][r % 3 * stride + i]);

@@ -53,7 +53,11 @@ typedef struct {
 /** Bytes of scratch (64-byte aligned) that `ck_gemm_f32` needs for these sizes. */
 size_t ck_gemm_scratch(const ck_context *context, const ck_gemm_args *args);
 
-/** Matrix product with fused ends, O(rows * n * k). Each output is one fused-multiply-add chain over k in fixed blocks. */
+/**
+ * Matrix product with fused ends, O(rows * n * k). Each output is one chain of fused multiply-adds over k, in order.
+ *
+ * rows, n and k are at most 2^31 - 1. `scratch` may be NULL where `ck_gemm_scratch` returns 0.
+ */
 ck_status ck_gemm_f32(const ck_context *context, const ck_gemm_args *args, void *scratch);
 
 #endif
