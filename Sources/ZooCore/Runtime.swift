@@ -49,8 +49,8 @@ public final class Runtime {
     /// Scratch memory, kept between forward passes so that the second one allocates nothing.
     package let workspace = Workspace()
     package let context: UnsafePointer<ck_context>
-    /// When present, every kernel call is timed and counted; when `nil`, that costs one comparison per call.
-    package var profile: KernelProfile?
+    /// When present, it sees and times every kernel call; when `nil`, that costs one comparison per call.
+    package var observer: (any KernelObserver)?
     private let pool: OpaquePointer
     private var ropes: [RopeTable] = []
 
@@ -102,19 +102,14 @@ public final class Runtime {
 
     /// Runs a kernel: the one way by which layers reach C.
     ///
-    /// - Parameters:
-    ///   - multiplyAdds: the work it does; evaluated only for a profile.
-    ///   - scratch: bytes of memory that `body` gets, 64-byte aligned.
-    package func run(
-        _ kind: KernelKind, multiplyAdds: @autoclosure () -> Int = 0, scratch bytes: Int = 0,
-        _ body: (UnsafeMutableRawPointer) -> ck_status
-    ) {
-        let start = profile == nil ? 0 : MonotonicClock.nanoseconds
+    /// - Parameter layer: for the observer; see there.
+    package func run(_ call: some KernelCall, in layer: String) {
+        let start = observer == nil ? 0 : MonotonicClock.nanoseconds
         workspace.scope {
-            let scratch = workspace.floats((bytes + 3) / 4)
-            check(body(UnsafeMutableRawPointer(scratch)))
+            let scratch = workspace.floats((call.scratch(context) + 3) / 4)
+            check(call(context, scratch: UnsafeMutableRawPointer(scratch)))
         }
-        profile?.record(kind, since: start, multiplyAdds: multiplyAdds())
+        observer?.observe(call, layer: layer, nanoseconds: MonotonicClock.nanoseconds - start)
     }
 
     /// A kernel refuses only what a layer got wrong: shapes from outside are checked before a network runs.

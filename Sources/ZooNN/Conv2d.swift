@@ -3,6 +3,7 @@ import ZooCore
 
 /// A dense 2-D convolution with zero padding, batch norm folded in, activation fused.
 package struct Conv2d: Sendable {
+    private let name: String
     package let inputs: Int
     package let outputs: Int
     private let kernel: Int
@@ -19,6 +20,7 @@ package struct Conv2d: Sendable {
         var weight = w.tensor("weight", [outputs, inputs, kernel, kernel])
         var bias = w.tensor("bias", [outputs])
         if let batchNorm { (weight, bias) = batchNorm.folded(into: weight, bias: bias) }
+        name = w.path
         self.inputs = inputs
         self.outputs = outputs
         self.kernel = kernel
@@ -48,15 +50,12 @@ package struct Conv2d: Sendable {
 
     /// Writes to `output`, [batch, outputSize(height), outputSize(width), outputs].
     package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
-        var arguments = ck_conv_args(
+        let arguments = ck_conv_args(
             batch: x.batch, height: x.height, width: x.width, channels: inputs, out_channels: outputs,
             kernel_height: kernel, kernel_width: kernel, stride: stride, padding: padding, x: x.base,
             x_stride: x.stride, packed: weight.pointer, out: output.base, out_stride: output.stride,
             epilogue: epilogue.ck(residual: nil))
-        runtime.run(
-            .convolution, multiplyAdds: cost(pixels: output.rows).convolutions,
-            scratch: ck_conv_scratch(runtime.context, &arguments)
-        ) { ck_conv_f32(runtime.context, &arguments, $0) }
+        runtime.run(arguments, in: name)
     }
 
     /// A map of the right shape for the output, from the workspace.

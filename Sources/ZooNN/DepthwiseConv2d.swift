@@ -4,6 +4,7 @@ import ZooCore
 /// A depthwise convolution, stride 1, same size, optionally with the residual connection around it:
 /// `y = x + dwconv(x)`.
 package struct DepthwiseConv2d: Sendable {
+    private let name: String
     private let channels: Int
     private let kernel: Int
     private let residual: Bool
@@ -14,6 +15,7 @@ package struct DepthwiseConv2d: Sendable {
     package init(_ w: Weights, channels: Int, kernel: Int, residual: Bool) {
         let weight = w.tensor("weight", [channels, 1, kernel, kernel])
         let taps = kernel * kernel
+        name = w.path
         self.channels = channels
         self.kernel = kernel
         self.residual = residual
@@ -27,13 +29,11 @@ package struct DepthwiseConv2d: Sendable {
 
     /// Writes to `output`, which has the shape of `x` and must not overlap it.
     package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
-        var arguments = ck_dwconv_args(
+        let arguments = ck_dwconv_args(
             batch: x.batch, height: x.height, width: x.width, channels: channels, kernel: kernel, x: x.base,
             x_stride: x.stride, weight: weight.pointer, bias: bias.pointer, add_input: residual ? 1 : 0,
             out: output.base, out_stride: output.stride)
-        runtime.run(.depthwise, multiplyAdds: cost(pixels: x.rows).convolutions) { _ in
-            ck_dwconv_f32(runtime.context, &arguments)
-        }
+        runtime.run(arguments, in: name)
     }
 
     /// Multiply-adds over `pixels` pixels.

@@ -4,7 +4,7 @@ import ZooCore
 /// The mean of every channel over the pixels of each image: [batch, height, width, C] to [batch, 1, 1, C].
 package func globalAveragePool(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
     precondition(output.stride == x.channels)
-    var arguments = ck_mean_args(
+    let arguments = ck_mean_args(
         batch: x.batch, tokens: x.tokens, channels: x.channels, x: x.base, x_stride: x.stride, out: output.base)
-    runtime.run(.pooling) { _ in ck_mean_f32(runtime.context, &arguments) }
+    runtime.run(arguments, in: "pool")
 }

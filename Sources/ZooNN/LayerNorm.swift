@@ -3,12 +3,14 @@ import ZooCore
 
 /// Layer norm over the channels of each pixel, biased variance. Reads `weight` and `bias` [channels].
 package struct LayerNorm: Sendable {
+    private let name: String
     package let epsilon: Float
     package let channels: Int
     private let weight: [Float]
     private let bias: [Float]
 
     package init(_ w: Weights, channels: Int, epsilon: Float) {
+        name = w.path
         self.channels = channels
         self.epsilon = epsilon
         weight = w.tensor("weight", [channels])
@@ -19,10 +21,10 @@ package struct LayerNorm: Sendable {
     package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
         weight.withUnsafeBufferPointer { gamma in
             bias.withUnsafeBufferPointer { beta in
-                var arguments = ck_layer_norm_args(
+                let arguments = ck_layer_norm_args(
                     rows: x.rows, channels: channels, x: x.base, x_stride: x.stride, gamma: gamma.baseAddress,
                     beta: beta.baseAddress, epsilon: epsilon, out: output.base, out_stride: output.stride)
-                runtime.run(.norm) { _ in ck_layer_norm_f32(runtime.context, &arguments) }
+                runtime.run(arguments, in: name)
             }
         }
     }

@@ -4,6 +4,7 @@ import ZooCore
 /// A linear layer over the channels of every pixel, the same thing as a 1x1 convolution:
 /// `y = residual + scale * activation(norm(x) * weight^T + bias)`, every part but the product optional and fused.
 package struct Linear: Sendable {
+    private let name: String
     package let inputs: Int
     package let outputs: Int
     private let weight: PackedWeight
@@ -24,6 +25,7 @@ package struct Linear: Sendable {
         var bias = w.tensor("bias", [outputs])
         if let batchNorm { (weight, bias) = batchNorm.folded(into: weight, bias: bias) }
         if let norm { (weight, bias) = norm.folded(into: weight, bias: bias) }
+        name = w.path
         self.inputs = inputs
         self.outputs = outputs
         self.weight = PackedWeight(packing: weight, n: outputs, k: inputs)
@@ -45,14 +47,11 @@ package struct Linear: Sendable {
     package func callAsFunction(
         _ x: FeatureMap, into output: FeatureMap, residual: FeatureMap? = nil, on runtime: Runtime
     ) {
-        var arguments = ck_gemm_args(
+        let arguments = ck_gemm_args(
             rows: x.rows, n: outputs, k: inputs, x: x.base, x_stride: x.stride, norm_epsilon: normEpsilon,
             packed: weight.pointer, out: output.base, out_stride: output.stride,
             epilogue: epilogue.ck(residual: residual))
-        runtime.run(
-            .gemm, multiplyAdds: cost(pixels: x.rows).convolutions,
-            scratch: ck_gemm_scratch(runtime.context, &arguments)
-        ) { ck_gemm_f32(runtime.context, &arguments, $0) }
+        runtime.run(arguments, in: name)
     }
 
     /// Multiply-adds over `pixels` pixels.

@@ -13,6 +13,9 @@ package struct Weights {
     package let reader: WeightReader
     package let prefix: String
 
+    /// The scope's name without the final dot, `layers.0.blocks.1.attn.qkvo`.
+    package var path: String { String(prefix.dropLast()) }
+
     /// The scope of `name` inside this one: `w["layers"]["0"]` reads `layers.0.*`.
     package subscript(_ name: String) -> Weights {
         Weights(reader: reader, prefix: prefix + name + ".")
