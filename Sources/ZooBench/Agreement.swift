@@ -1,5 +1,8 @@
 /// How two results compare: the correctness gate that every benchmark passes before a speed is shown.
 public struct Agreement: Sendable, Codable, Equatable {
+    /// Kernels in float32 stay within a few 1e-6 of the double sums of `ref`; a wrong one misses by 1e-3 or more.
+    static let kernelTolerance = 1e-5
+
     /// The instruction set that gave the expected values.
     public let reference: String
     /// ||actual - expected|| / ||expected||, in float64; infinite if anything is not finite.

@@ -1,60 +1,75 @@
 import ZooCore
 
-/// Where the time of a forward pass goes, by kind of kernel.
+/// Where the time of a forward pass goes, by kind of kernel and by layer.
 public struct LayerProfile: Sendable, Codable, Equatable {
     public struct Entry: Sendable, Codable, Equatable {
         /// `gemm`, `convolution`, `depthwise`, `norm`, `attention`, `pooling`, or `other` for what is no kernel.
         public let kind: String
+        /// The scope of the layer's weights; `nil` for all layers of the kind together.
+        public let layer: String?
+        /// Sizes and fused parts of the call; `nil` likewise.
+        public let shape: String?
         public let calls: Int
         public let seconds: Double
         /// Of the whole pass.
         public let share: Double
-        /// Multiply-adds per second in thousands of millions, 0 where a kind has none.
-        public let gmacPerSecond: Double
+        public let gflops: Double
+        /// Compulsory traffic over the time.
+        public let gbPerSecond: Double
     }
 
     /// Slowest first.
-    public let entries: [Entry]
+    public let kinds: [Entry]
+    /// Slowest first.
+    public let layers: [Entry]
 
     /// The fastest of a few passes: the one least disturbed.
     init(of pass: Pass, on runtime: Runtime, passes: Int = 5) throws(ZooError) {
-        defer { runtime.profile = nil }
-        var fastest: (nanoseconds: UInt64, profile: KernelProfile)?
-        for _ in 0..<passes {
-            runtime.profile = KernelProfile()
-            let start = MonotonicClock.nanoseconds
-            try pass.run(on: runtime)
-            let elapsed = MonotonicClock.nanoseconds - start
-            guard let profile = runtime.profile, elapsed < fastest?.nanoseconds ?? .max else { continue }
-            fastest = (elapsed, profile)
+        var fastest = try KernelTrace.of(pass, on: runtime)
+        for _ in 1..<passes {
+            let next = try KernelTrace.of(pass, on: runtime)
+            if next.nanoseconds < fastest.nanoseconds { fastest = next }
         }
-        let total = fastest?.nanoseconds ?? 0
-        let profile = fastest?.profile ?? KernelProfile()
-        var inKernels: UInt64 = 0
-        var entries: [Entry] = []
-        for kind in KernelKind.allCases where profile[kind].calls > 0 {
-            let entry = profile[kind]
-            inKernels += entry.nanoseconds
-            entries.append(
-                Entry(
-                    kind: "\(kind)", calls: entry.calls, seconds: Double(entry.nanoseconds) * 1e-9,
-                    share: Double(entry.nanoseconds) / Double(max(total, 1)),
-                    gmacPerSecond: Double(entry.multiplyAdds) / Double(max(entry.nanoseconds, 1))))
+        let total = Double(max(fastest.nanoseconds, 1))
+        func entry(_ records: [KernelTrace.Record], kind: String, layer: String? = nil, shape: String? = nil) -> Entry {
+            let nanoseconds = Double(records.reduce(0) { $0 + $1.nanoseconds })
+            let flops = 2 * records.reduce(0) { $0 + $1.call.multiplyAdds }
+            let bytes = records.reduce(0) { $0 + $1.call.bytes }
+            return Entry(
+                kind: kind, layer: layer, shape: shape, calls: records.count, seconds: nanoseconds * 1e-9,
+                share: nanoseconds / total, gflops: Double(flops) / max(nanoseconds, 1),
+                gbPerSecond: Double(bytes) / max(nanoseconds, 1))
         }
-        let rest = Double(total - min(inKernels, total))
-        entries.append(
-            Entry(kind: "other", calls: 0, seconds: rest * 1e-9, share: rest / Double(max(total, 1)), gmacPerSecond: 0))
-        self.entries = entries.sorted { $0.seconds > $1.seconds }
+        let records = fastest.trace.records
+        var kinds = Dictionary(grouping: records, by: \.call.kind).map { entry($0.value, kind: "\($0.key)") }
+        let rest = max(0, total - records.reduce(0) { $0 + Double($1.nanoseconds) })
+        kinds.append(
+            Entry(
+                kind: "other", layer: nil, shape: nil, calls: 0, seconds: rest * 1e-9, share: rest / total, gflops: 0,
+                gbPerSecond: 0))
+        self.kinds = kinds.sorted { $0.seconds > $1.seconds }
+        layers = records.map { entry([$0], kind: "\($0.call.kind)", layer: $0.layer, shape: $0.call.shape) }
+            .sorted { $0.seconds > $1.seconds }
     }
 
-    public var table: Table {
-        var table = Table([.init("kind", .left), .init("calls"), .init("ms"), .init("share"), .init("GMAC/s")])
-        for entry in entries {
-            table.append([
-                entry.kind, "\(entry.calls)", entry.seconds.milliseconds, entry.share.percent,
-                entry.gmacPerSecond > 0 ? entry.gmacPerSecond.threeDigits : "",
-            ])
+    /// The kinds, and after them the slowest layers.
+    public func tables(layers count: Int = 20) -> [Table] {
+        var byKind = Table([.init("kind", .left), .init("calls")] + Self.columns)
+        for entry in kinds { byKind.append([entry.kind, "\(entry.calls)"] + Self.cells(entry)) }
+        var byLayer = Table(
+            [.init("layer", .left), .init("kind", .left), .init("shape", .left)] + Self.columns)
+        for entry in layers.prefix(count) {
+            byLayer.append([entry.layer ?? "", entry.kind, entry.shape ?? ""] + Self.cells(entry))
         }
-        return table
+        return [byKind, byLayer]
+    }
+
+    private static let columns: [Table.Column] = ["ms", "share", "GFLOP/s", "GB/s"].map { .init($0) }
+
+    private static func cells(_ entry: Entry) -> [String] {
+        [
+            entry.seconds.milliseconds, entry.share.percent, entry.gflops > 0 ? entry.gflops.threeDigits : "",
+            entry.gbPerSecond > 0 ? entry.gbPerSecond.threeDigits : "",
+        ]
     }
 }

@@ -59,8 +59,10 @@ public final class ModelBenchmark {
         let macs = model.cost(height: size.height, width: size.width)
         let perSecond = Double(batch) / measurement.statistics.median
         let gmacs = Double(macs.convolutions + macs.attention) * 1e-9
+        let settings = "batch \(batch) threads \(runtime.threads) \(runtime.instructionSet.rawValue)"
         return ModelRow(
-            model: card.name, weights: weights, size: size, batch: batch, threads: runtime.threads,
+            id: "\(card.name) \(size.description) \(settings) fp32", model: card.name, weights: weights, size: size,
+            batch: batch, threads: runtime.threads,
             instructionSet: runtime.instructionSet.rawValue, precision: "fp32", agreement: agreement,
             measurement: measurement, imagesPerSecond: perSecond, gmacsPerImage: gmacs,
             gmacPerSecond: gmacs * perSecond, rooflineShare: roofline.map { 2 * gmacs * perSecond / $0.gflops },

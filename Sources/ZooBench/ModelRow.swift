@@ -1,5 +1,6 @@
 /// The measurement of one model at one setting.
 public struct ModelRow: BenchmarkRow, Equatable {
+    public let id: String
     public let model: String
     /// The weights as the user named them.
     public let weights: String
@@ -23,10 +24,6 @@ public struct ModelRow: BenchmarkRow, Equatable {
     /// what came before.
     public let peakMemory: Int?
     public let profile: LayerProfile?
-
-    public var id: String {
-        "\(model) \(size.description) batch \(batch) threads \(threads) \(instructionSet) \(precision)"
-    }
 
     public static var columns: [Table.Column] {
         [.init("model", .left), .init("size"), .init("batch"), .init("threads"), .init("isa", .left)]

@@ -12,6 +12,9 @@ extension Double {
         return fixed(Swift.max(0, 2 - magnitude))
     }
 
+    /// Two digits with an exponent, for errors.
+    var scientific: String { String(format: "%.1e", self) }
+
     /// Seconds in milliseconds.
     var milliseconds: String { (self * 1e3).threeDigits }
 

@@ -17,6 +17,9 @@ final class PackedFloats {
         for (index, value) in values.enumerated() { base[index] = value }
     }
 
+    /// Fills it with NaN, so that what a kernel leaves out shows.
+    func poison() { base.update(repeating: .nan, count: count) }
+
     deinit { base.deallocate() }
 
     var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: base, count: count) }

@@ -1,7 +1,7 @@
 import ZooCore
 
 /// The values of one swept option: a comma list of numbers and ranges, `1,2`, `1-4`, `16-64+16`, `196-3136*2`.
-public struct Sweep: Sendable, Equatable {
+public struct Sweep: Sendable, Equatable, CustomStringConvertible {
     public let values: [Int]
 
     /// The most values of one option; beyond it a typing mistake is more likely than a wish.
@@ -20,6 +20,8 @@ public struct Sweep: Sendable, Equatable {
         }
         self.values = values
     }
+
+    public var description: String { values.map(String.init).joined(separator: ",") }
 
     private static func range(_ part: Substring) throws(ZooError) -> [Int] {
         let invalid = ZooError(

@@ -4,5 +4,5 @@ import ArgumentParser
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench", abstract: "Measure models and kernels, and compare two measurements.",
-        subcommands: [BenchModelCommand.self])
+        subcommands: [BenchModelCommand.self, BenchKernelCommand.self, BenchCompareCommand.self])
 }

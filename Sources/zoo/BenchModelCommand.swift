@@ -25,10 +25,12 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
     @Option(help: "As for zoo eval; speed does not depend on them.")
     var weights = "seeded:1"
 
-    @Option(help: "Images per pass, a list.")
+    @Option(help: "Images per pass, a list.", transform: Sweep.init(parsing:))
     var batch = Sweep([1])
 
-    @Option(help: "Sides of square images in pixels, a list; default: the model's own size.")
+    @Option(
+        help: "Sides of square images in pixels, a list (default: the model's own size).",
+        transform: Sweep.init(parsing:))
     var imageSize: Sweep?
 
     @Option(help: "Number format of weights and activations.")
@@ -71,7 +73,11 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
             BenchmarkReport(
                 command: CommandLine.arguments.joined(separator: " "), environment: environment,
                 rooflines: machines.compactMap(\.roofline), results: rows),
-            details: rows.compactMap { row in row.profile.map { "\(row.id)\n\($0.table.rendered(.text))" } })
+            details: { format in
+                rows.flatMap { row in
+                    (row.profile?.tables() ?? []).map { "\(row.id)\n\n\($0.rendered(format))" }
+                }
+            })
     }
 
     private func sizes(for card: ModelCard) -> [ModelBenchmark.ImageSize] {

@@ -2,15 +2,6 @@ import ArgumentParser
 import ZooBench
 import ZooCore
 
-extension Sweep: ExpressibleByArgument {
-    public init?(argument: String) {
-        guard let sweep = try? Sweep(parsing: argument) else { return nil }
-        self = sweep
-    }
-
-    public var defaultValueDescription: String { values.map(String.init).joined(separator: ",") }
-}
-
 /// How long to measure.
 struct PlanOptions: ParsableArguments {
     @Option(help: "Least time of one measurement in seconds.")
@@ -32,11 +23,13 @@ struct PlanOptions: ParsableArguments {
 
 /// Which instruction sets and thread counts to measure.
 struct SweepOptions: ParsableArguments {
-    @Option(help: "Thread counts, a list such as 1,2 or 1-8 or 1-64*2; default: 1 and all usable cores.")
+    @Option(
+        help: "Thread counts, a list such as 1,2 or 1-8 or 1-64*2 (default: 1 and all usable cores).",
+        transform: Sweep.init(parsing:))
     var threads: Sweep?
 
     @Option(
-        help: "Instruction sets, a list such as avx512,avx2; default: the best available.",
+        help: "Instruction sets, a list such as avx512,avx2 (default: the best available).",
         completion: .list(InstructionSet.allCases.map(\.rawValue)))
     var isa: String?
 
@@ -71,6 +64,9 @@ struct ReportOptions: ParsableArguments {
     @Flag(help: "Short for --output json.")
     var json = false
 
+    /// What `--json` and `--output` ask for.
+    var format: Format { json ? .json : output ?? .text }
+
     @Option(help: "Write the report here instead of to stdout.", completion: .file())
     var outputFile: String?
 
@@ -82,15 +78,23 @@ struct ReportOptions: ParsableArguments {
 
     /// Writes the report.
     ///
+    /// - Parameter details: what follows the table in the forms for people, each part ending with a line break.
     /// - Throws: `ZooError` of kind `cannotCreate` or `inputOutput`.
-    func write(_ report: BenchmarkReport<some BenchmarkRow>, details: [String] = []) throws {
-        let text: String
-        switch json ? .json : output ?? .text {
-        case .json: text = try report.json()
-        case .csv: text = report.table.rendered(.csv)
-        case .md: text = document(report, .markdown, details)
-        case .text: text = document(report, .text, details)
-        }
+    func write(
+        _ report: BenchmarkReport<some BenchmarkRow>, details: (Table.Format) -> [String] = { _ in [] }
+    ) throws {
+        let text =
+            switch format {
+            case .json: try report.json()
+            case .csv: report.table.rendered(.csv)
+            case .md: document(report, .markdown, details(.markdown))
+            case .text: document(report, .text, details(.text))
+            }
+        try write(text)
+    }
+
+    /// Writes to the file where one is given, else to standard output.
+    func write(_ text: String) throws {
         guard let outputFile else { return try Output.write(text) }
         try Output.write(text, toFile: outputFile)
     }
@@ -98,8 +102,9 @@ struct ReportOptions: ParsableArguments {
     private func document(
         _ report: BenchmarkReport<some BenchmarkRow>, _ format: Table.Format, _ details: [String]
     ) -> String {
-        let remarks = report.remarks.map { "warning: \($0)\n" }
-        let parts = [report.preamble.map { $0 + "\n" }.joined(), report.table.rendered(format)] + details
-        return (parts + (remarks.isEmpty ? [] : [remarks.joined()])).joined(separator: "\n")
+        let bullet = format == .markdown ? "- " : ""
+        func lines(_ lines: [String]) -> [String] { lines.isEmpty ? [] : [lines.map { bullet + $0 + "\n" }.joined()] }
+        let warnings = lines(report.remarks.map { "warning: \($0)" })
+        return (lines(report.preamble) + [report.table.rendered(format)] + details + warnings).joined(separator: "\n")
     }
 }

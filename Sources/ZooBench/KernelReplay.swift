@@ -1,0 +1,125 @@
+import CKernels
+import ZooCore
+import ZooIO
+
+/// A kernel with inputs of its own, ready to be checked and timed.
+protocol PreparedKernel {
+    /// Multiply-adds of one run.
+    var multiplyAdds: Int { get }
+    /// Bytes that have to be read and written at least.
+    var bytes: Int { get }
+    /// What a run writes.
+    var output: PackedFloats { get }
+    func run(on runtime: Runtime)
+}
+
+/// A kernel call that can be repeated outside the network it was seen in.
+protocol ReplayableCall: KernelCall {
+    /// The same call on memory of its own. Pointers of `self` tell only which optional parts there are.
+    ///
+    /// - Parameter noise: gives reproducible values in -1..<1, one array per call, kept alive by the replay.
+    func replayed(output: UnsafeMutablePointer<Float>, noise: (Int) -> UnsafeMutablePointer<Float>) -> Self
+    /// Floats of the output, whose rows a replay writes without gaps.
+    var outputCount: Int { get }
+}
+
+/// A call seen in a network, on memory of its own.
+final class KernelReplay: PreparedKernel {
+    let output: PackedFloats
+    private let call: any ReplayableCall
+    private let inputs: [PackedFloats]
+
+    init(of call: any ReplayableCall) {
+        var inputs: [PackedFloats] = []
+        output = PackedFloats(count: call.outputCount)
+        self.call = call.replayed(output: output.base) { count in
+            let values = PackedFloats(SeededSource.uniform("input.\(inputs.count)", shape: [count]).values)
+            inputs.append(values)
+            return values.base
+        }
+        self.inputs = inputs
+    }
+
+    var multiplyAdds: Int { call.multiplyAdds }
+    var bytes: Int { call.bytes }
+
+    func run(on runtime: Runtime) { runtime.run(call, in: "") }
+}
+
+extension ck_epilogue {
+    /// The residual stays apart from the output, so that every run computes the same.
+    fileprivate func replayed(
+        rows: Int, columns: Int, noise: (Int) -> UnsafeMutablePointer<Float>
+    ) -> ck_epilogue {
+        var copy = self
+        if bias != nil { copy.bias = UnsafePointer(noise(columns)) }
+        if scale != nil { copy.scale = UnsafePointer(noise(columns)) }
+        if residual != nil { copy.residual = UnsafePointer(noise(rows * residual_stride)) }
+        return copy
+    }
+}
+
+extension ck_gemm_args: ReplayableCall {
+    var outputCount: Int { rows * n }
+
+    func replayed(
+        output: UnsafeMutablePointer<Float>, noise: (Int) -> UnsafeMutablePointer<Float>
+    ) -> ck_gemm_args {
+        var copy = self
+        copy.x = UnsafePointer(noise(rows * x_stride))
+        copy.packed = UnsafePointer(noise(ck_gemm_packed_count(n, k)))
+        copy.out = output
+        copy.out_stride = n
+        copy.epilogue = epilogue.replayed(rows: rows, columns: n, noise: noise)
+        return copy
+    }
+}
+
+extension ck_conv_args: ReplayableCall {
+    var outputCount: Int { outputPixels * out_channels }
+
+    func replayed(
+        output: UnsafeMutablePointer<Float>, noise: (Int) -> UnsafeMutablePointer<Float>
+    ) -> ck_conv_args {
+        var copy = self
+        copy.x = UnsafePointer(noise(batch * height * width * x_stride))
+        copy.packed = UnsafePointer(
+            noise(ck_gemm_packed_count(out_channels, kernel_height * kernel_width * channels)))
+        copy.out = output
+        copy.out_stride = out_channels
+        copy.epilogue = epilogue.replayed(rows: outputPixels, columns: out_channels, noise: noise)
+        return copy
+    }
+}
+
+extension ck_dwconv_args: ReplayableCall {
+    var outputCount: Int { batch * height * width * channels }
+
+    func replayed(
+        output: UnsafeMutablePointer<Float>, noise: (Int) -> UnsafeMutablePointer<Float>
+    ) -> ck_dwconv_args {
+        var copy = self
+        copy.x = UnsafePointer(noise(batch * height * width * x_stride))
+        copy.weight = UnsafePointer(noise(kernel * kernel * channels))
+        if bias != nil { copy.bias = UnsafePointer(noise(channels)) }
+        copy.out = output
+        copy.out_stride = channels
+        return copy
+    }
+}
+
+extension ck_layer_norm_args: ReplayableCall {
+    var outputCount: Int { rows * channels }
+
+    func replayed(
+        output: UnsafeMutablePointer<Float>, noise: (Int) -> UnsafeMutablePointer<Float>
+    ) -> ck_layer_norm_args {
+        var copy = self
+        copy.x = UnsafePointer(noise(rows * x_stride))
+        copy.gamma = UnsafePointer(noise(channels))
+        copy.beta = UnsafePointer(noise(channels))
+        copy.out = output
+        copy.out_stride = channels
+        return copy
+    }
+}

@@ -1,0 +1,79 @@
+import ZooCore
+import ZooIO
+import ZooNN
+
+/// The sizes at which attention operators are measured.
+struct AttentionShape: Sendable, Hashable {
+    let batch: Int
+    let heads: Int
+    let tokens: Int
+    let headDim: Int
+
+    var description: String { "\(batch)x\(heads)x\(tokens)x\(headDim)" }
+
+    func with(tokens: Int) -> AttentionShape {
+        AttentionShape(batch: batch, heads: heads, tokens: tokens, headDim: headDim)
+    }
+
+    /// The squarest grid of the tokens: where networks have one.
+    var grid: (height: Int, width: Int) {
+        var height = Int(Double(tokens).squareRoot())
+        while height > 1, tokens % height != 0 { height -= 1 }
+        return (max(height, 1), tokens / max(height, 1))
+    }
+}
+
+/// An operator of the catalogue on noise; with rotary position embedding where it takes a token grid.
+final class OperatorKernel: PreparedKernel {
+    let output: PackedFloats
+    let multiplyAdds: Int
+    let bytes: Int
+    private let call: Operator.Call
+
+    /// - Throws: `ZooError` of kind `unavailable` for an operator with inputs that no rule here makes; of kind `limit`
+    ///   for inputs beyond 64 GiB.
+    init(_ operator: Operator, _ shape: AttentionShape) throws(ZooError) {
+        var tensors: [String: Tensor] = [:]
+        for input in `operator`.inputs {
+            if input.name == "grid", shape.headDim.isMultiple(of: 4) {
+                let grid = shape.grid
+                tensors["grid"] = Tensor(shape: [2], values: [Float(grid.height), Float(grid.width)])
+            } else if input.isRequired {
+                let sizes = try Self.sizes(of: input, in: `operator`, shape)
+                tensors[input.name] = SeededSource.uniform(input.name, shape: sizes)
+            }
+        }
+        call = try `operator`.bind(tensors)
+        output = PackedFloats(count: call.outputShape.reduce(1, *))
+        multiplyAdds = call.cost.attention + call.cost.convolutions
+        bytes = 4 * (tensors.values.reduce(0) { $0 + $1.count } + output.count)
+    }
+
+    func run(on runtime: Runtime) { call(into: output.base, on: runtime) }
+
+    /// Reads a shape such as `(B, heads, N, d)` with the sizes filled in.
+    private static func sizes(
+        of input: Operator.Input, in operator: Operator, _ shape: AttentionShape
+    ) throws(ZooError) -> [Int] {
+        let known = [
+            "B": shape.batch, "heads": shape.heads, "N": shape.tokens, "d": shape.headDim,
+            "C": shape.heads * shape.headDim,
+        ]
+        var sizes: [Int] = []
+        var count = 1
+        for word in input.shape.split(whereSeparator: { "(), ".contains($0) }) {
+            guard input.element == .real, let size = known[String(word)] else {
+                throw ZooError(
+                    .unavailable, "operator \(`operator`.name) can't be measured: no rule to make its input",
+                    at: input.name, found: input.shape)
+            }
+            let product = count.multipliedReportingOverflow(by: size)
+            guard !product.overflow, product.partialValue <= 1 << 34 else {
+                throw ZooError(.limit, "input is too large", at: input.name, expected: "at most 64 GiB")
+            }
+            count = product.partialValue
+            sizes.append(size)
+        }
+        return sizes
+    }
+}
