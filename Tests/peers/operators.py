@@ -63,3 +63,35 @@ def mala(q, k, v, rope=None):
     z = scale * (k.mean(3, keepdim=True).transpose(2, 3) @ q)
     summary = v @ rotate(k, rope).transpose(2, 3) * (scale / q.shape[3])
     return summary @ rotate(q, rope) * (1 + 1 / (z + 1e-6)) - z * v.mean(3, keepdim=True)
+
+
+def inline(q, k, v):
+    """Injective: a subtraction in the place of a division (arXiv 2412.06590), without the local residual."""
+    scale = q.shape[2] ** -0.5
+    summary = v @ k.transpose(2, 3) * (scale / q.shape[3])
+    share = scale * (k.mean(3, keepdim=True).transpose(2, 3) @ q)
+    return summary @ q + (1 - share) * v.mean(3, keepdim=True)
+
+
+def lit(q, k, v, weight, bias, grid):
+    """Few-head ReLU attention with a depthwise convolution of the values, one filter bank for all heads
+    (arXiv 2501.12976); `grid` is (height, width)."""
+    q, k = F.relu(q) + 1e-6, F.relu(k) + 1e-6
+    denominator = k.mean(3, keepdim=True).transpose(2, 3) @ q + 1e-6
+    linear = v @ k.transpose(2, 3) / q.shape[3] @ q / denominator
+    images = v.flatten(0, 1).unflatten(2, grid)
+    local = F.conv2d(images, weight, bias, padding=weight.shape[2] // 2, groups=len(weight))
+    return linear + local.reshape(v.shape)
+
+
+def sla(q, k, v, group, groups):
+    """Scattered linear attention: every row of q, k, v (N, heads, d) attends to its own group (arXiv 2401.00912).
+
+    Written as PyTorch users do it, with index_add and gathers: ragged groups have no matrix product there.
+    """
+    q, k = F.relu(q), F.relu(k)
+    _, heads, d = q.shape
+    summary = q.new_zeros(groups, heads, d, d).index_add(0, group, k[..., None] * v[..., None, :])
+    total = q.new_zeros(groups, heads, d).index_add(0, group, k)
+    numerator = (q[..., None, :] @ summary[group])[..., 0, :]
+    return numerator / ((q * total[group]).sum(2, keepdim=True) + 1e-6)

@@ -1,0 +1,132 @@
+"""Single attention operators at the shapes of real models: PyTorch eager against the other peers."""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Callable
+
+import torch
+
+import contest
+import operators
+import runtimes
+import seeded
+
+# The operators cancel (MALA, InLine) and sum thousands of terms, so float32 runs differ by up to 3e-6.
+TOLERANCE = 3e-5
+
+
+@dataclasses.dataclass
+class Case:
+    """One operator on one shape."""
+
+    operator: str
+    shape: str
+    function: Callable
+    inputs: tuple
+    macs: int
+    """Multiply-adds of the summary, the readout and, where there is one, the depthwise branch."""
+
+
+def cases(names):
+    shapes = {"rala": rotary, "mala": rotary, "softmax": rotary, "inline": inline, "lit": lit, "sla": sla}
+    for name in names:
+        yield from shapes[name](name)
+
+
+def tensors(names, shape):
+    """Values in [-1.5, 1.5), the range of the golden cases."""
+    count = torch.Size(shape).numel()
+    return tuple(torch.from_numpy(1.5 * seeded.uniform(name, count).reshape(shape)) for name in names)
+
+
+def rotary(name):
+    """The first three stages of RAVLT-T at 224 pixels, and the first one at 1024."""
+    core = getattr(operators, name)
+    for heads, side in ((1, 56), (2, 28), (4, 14), (1, 256)):
+        d, n = 64, side * side
+        if name == "softmax" and n > 4096:
+            continue
+        tables = operators.tables(side, side, d)
+        yield Case(name, f"{heads} x {n} x {d}", lambda q, k, v, tables=tables: core(q, k, v, tables),
+                   tensors("qkv", (1, heads, d, n)), 2 * heads * n * (n * d if name == "softmax" else d * d))
+
+
+def inline(name):
+    """InLine-DeiT at 224 pixels, the first stages of InLine-PVT, and a long sequence."""
+    for heads, n, d in ((3, 197, 64), (1, 3136, 64), (2, 784, 64), (1, 65536, 64)):
+        inputs = tensors("qkv", (1, heads, d, n))
+        yield Case(name, f"{heads} x {n} x {d}", operators.inline, inputs, 2 * heads * n * d * d)
+
+
+def lit(name):
+    """LiT-S/2 and LiT-XL/2 at 256 and 512 pixels."""
+    for heads, d, side in ((2, 192, 16), (2, 192, 32), (4, 288, 16), (4, 288, 32)):
+        n = side * side
+        weight, = tensors(["weight"], (d, 1, 5, 5))
+        bias, = tensors(["bias"], (d,))
+        yield Case(name, f"{heads} x {n} x {d}",
+                   lambda q, k, v, w=weight, b=bias, s=side: operators.lit(q, k, v, w, b, (s, s)),
+                   tensors("qkv", (1, heads, d, n)), heads * n * d * (2 * d + 25))
+
+
+def sla(name):
+    """100 000 voxels in groups of 1 to 2000."""
+    rows, heads, d = 100_000, 8, 16
+    generator = torch.Generator().manual_seed(1)
+    counts = []
+    while (left := rows - sum(counts)) > 0:
+        counts.append(min(left, int(torch.randint(1, 2001, (), generator=generator))))
+    group = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    yield Case(name, f"{rows} rows in {len(counts)} groups, {heads} x {d}",
+               lambda q, k, v: operators.sla(q, k, v, group, len(counts)), tensors("qkv", (rows, heads, d)),
+               2 * rows * heads * d * d)
+
+
+class Operator(torch.nn.Module):
+    """A function as a module, which is what an export wants."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, *inputs):
+        return self.function(*inputs)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("operators", nargs="*", default=["rala", "mala", "inline", "lit", "sla"],
+                        help="rala, mala, inline, lit, sla, softmax")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--runtimes", nargs="+", choices=runtimes.ALL, default=["eager", "onnxruntime"],
+                        help="the first one is what the others are compared with")
+    parser.add_argument("--rounds", type=int, default=10, help="how often every runtime gets its turn")
+    parser.add_argument("--runs", type=int, default=5, help="measured runs per turn")
+    parser.add_argument("--cpus", type=int, nargs="+", help="pin everything to these CPUs")
+    parser.add_argument("--json", type=pathlib.Path, help="also write everything, raw samples included, to this file")
+    options = parser.parse_args()
+    if options.cpus:
+        os.sched_setaffinity(0, options.cpus)
+    results = []
+    for case, threads in itertools.product(cases(options.operators), options.threads):
+        module = Operator(case.function).eval()
+        expected = case.function(*(value.double() for value in case.inputs)).numpy()
+        rows = contest.hold(
+            [contest.Contestant.in_process(name, runtimes.ALL[name](module, case.inputs, threads))
+             for name in options.runtimes], expected, TOLERANCE, options.rounds, options.runs)
+        facts = {"operator": case.operator, "shape": case.shape, "gflop": 2e-9 * case.macs, "rows": rows}
+        results.append(facts | contest.environment(threads, runtimes.versions(options.runtimes)))
+        print(f"\n{case.operator} {case.shape}, {2e-9 * case.macs:.3f} GFLOP, threads {threads}, "
+              f"load {os.getloadavg()[0]:.1f}\n{contest.table(rows, 2 * case.macs)}", flush=True)
+    if options.json:
+        options.json.write_text(json.dumps({"schema_version": 1, "cases": results}))
+    return 0 if all(row["agrees"] for case in results for row in case["rows"]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
