@@ -16,6 +16,11 @@ let package = Package(
     name: "fuzz",
     dependencies: [.package(name: "zoo", path: "../..")],
     targets: [
+        fuzzTarget("FuzzSafetensors", "ZooModels"),
+        fuzzTarget("FuzzShardIndex", "ZooModels"),
+        fuzzTarget("FuzzZip", "ZooModels"),
+        fuzzTarget("FuzzPickle", "ZooModels"),
+        fuzzTarget("FuzzTorch", "ZooModels"),
         fuzzTarget("FuzzJPEG", "ZooDatasets", support: ["ImageOracle"]),
         fuzzTarget("FuzzPNG", "ZooDatasets", support: ["ImageOracle"]),
         fuzzTarget("FuzzResize", "ZooDatasets"),
