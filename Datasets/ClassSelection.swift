@@ -39,10 +39,13 @@ public struct ClassSelection: Sendable {
     func resolve(in dataset: any ImageDataset) throws -> [Int] {
         guard let names else { return Array(dataset.classes.indices) }
         let byName = Dictionary(uniqueKeysWithValues: zip(dataset.classes, dataset.classes.indices))
+        let mayBeImageNet = (dataset.labelSet ?? ImageNetClasses.labelSet) == ImageNetClasses.labelSet
         let byWnid = Dictionary(
-            dataset.classes.enumerated().compactMap { index, name in
-                (try? ImageNetClasses.find(name)).map { ($0.wnid, index) }
-            }, uniquingKeysWith: { first, _ in first })
+            !mayBeImageNet
+                ? []
+                : dataset.classes.enumerated().compactMap { index, name in
+                    (try? ImageNetClasses.find(name)).map { ($0.wnid, index) }
+                }, uniquingKeysWith: { first, _ in first })
         var found = Set<Int>()
         var missing: [String] = []
         for name in names {

@@ -35,13 +35,13 @@ public enum DatasetCatalog {
         }
         let roots = (dataRoot.map { [$0] } ?? []) + [home.datasets]
         switch name {
-        case digits.name: return try ImageArchive(embedded: "digits.zip", prefix: "test/", name: name)
-        case digitsTraining.name: return try ImageArchive(embedded: "digits.zip", prefix: "train/", name: name)
+        case digits.name: return try embeddedDigits("test/", name)
+        case digitsTraining.name: return try embeddedDigits("train/", name)
         case imageNetSubset.name:
             for root in roots where isFolder(root + "/" + name) {
                 return try openFolder(root + "/" + name, labels: labels, name: name)
             }
-            return try ImageArchive(embedded: "imagenet-sample.zip", prefix: "", name: name)
+            return try embeddedPhotographs()
         default: break
         }
         for path in [name] + roots.map({ $0 + "/" + name }) {
@@ -51,6 +51,15 @@ public enum DatasetCatalog {
         throw ZooError(
             .missingInput, "no dataset and no folder or file of this name", file: name, at: "--data",
             hint: "known names: " + entries.map(\.name).joined(separator: ", "), code: "dataset.unknown")
+    }
+
+    static func embeddedDigits(_ split: String, _ name: String = digits.name) throws -> ImageArchive {
+        try ImageArchive(embedded: "digits.zip", prefix: split, name: name, labelSet: digits.name)
+    }
+
+    static func embeddedPhotographs() throws -> ImageArchive {
+        try ImageArchive(
+            embedded: "imagenet-sample.zip", prefix: "", name: imageNetSubset.name, labelSet: ImageNetClasses.labelSet)
     }
 
     private static func openFolder(_ path: String, labels: String?, name: String) throws -> any ImageDataset {
@@ -78,12 +87,9 @@ public enum EmbeddedSample {
     ///
     /// - Throws: `ZooError` of kind `missingInput` if there is no such image, `usage` if there are several.
     public static func withBytes<R>(named name: String, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
-        let datasets = try [
-            ImageArchive(embedded: "imagenet-sample.zip", prefix: "", name: DatasetCatalog.imageNetSubset.name),
-            ImageArchive(embedded: "digits.zip", prefix: "test/", name: DatasetCatalog.digits.name),
-        ]
+        let datasets = try [DatasetCatalog.embeddedPhotographs(), DatasetCatalog.embeddedDigits("test/")]
         let found = datasets.flatMap { dataset in
-            dataset.samples.filter { "\(dataset.name)/\($0.id)".hasSuffix("/" + name) }.map { (dataset, $0) }
+            dataset.samples.filter { "/\(dataset.name)/\($0.id)".hasSuffix("/" + name) }.map { (dataset, $0) }
         }
         guard let (dataset, sample) = found.first else {
             throw ZooError(

@@ -5,6 +5,7 @@ import ZooIO
 public struct ImageArchive: ImageDataset {
     public let name: String
     public let origin: DatasetOrigin
+    public let labelSet: String?
     public let classes: [String]
     public let samples: [ImageSample]
     public let ignored: [IgnoredFile]
@@ -23,19 +24,22 @@ public struct ImageArchive: ImageDataset {
                 .badData, "class folders lie at several places", file: path, found: listed,
                 hint: "make one archive for each split", code: "dataset.several-roots")
         }
-        try self.init(archive, name: path, origin: .path(path), prefix: parents.first ?? "")
+        try self.init(archive, name: path, origin: .path(path), labelSet: nil, prefix: parents.first ?? "")
     }
 
     /// The images of an embedded archive below `prefix`, which is empty or ends in `/`.
-    init(embedded file: String, prefix: String, name: String) throws {
+    init(embedded file: String, prefix: String, name: String, labelSet: String) throws {
         guard let bytes = embeddedBytes(file) else {
             throw ZooError(.internal, "the embedded file \(file) is missing")
         }
         try self.init(
-            ZipArchive(ByteRegion(program: bytes, name: file)), name: name, origin: .embedded, prefix: prefix)
+            ZipArchive(ByteRegion(program: bytes, name: file)), name: name, origin: .embedded, labelSet: labelSet,
+            prefix: prefix)
     }
 
-    private init(_ archive: ZipArchive, name: String, origin: DatasetOrigin, prefix: String) throws {
+    private init(
+        _ archive: ZipArchive, name: String, origin: DatasetOrigin, labelSet: String?, prefix: String
+    ) throws {
         var files: [(id: String, className: String, byteCount: Int)] = []
         var ignored: [IgnoredFile] = []
         for entry in archive.entries where entry.name.hasPrefix(prefix) && !Self.isHidden(entry.name) {
@@ -58,6 +62,7 @@ public struct ImageArchive: ImageDataset {
         files.sort { naturallyPrecedes($0.id, $1.id) }
         self.name = name
         self.origin = origin
+        self.labelSet = labelSet
         (classes, samples) = labelled(files)
         self.ignored = ignored
         self.archive = archive

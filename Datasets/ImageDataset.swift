@@ -10,6 +10,8 @@ public protocol ImageDataset: Sendable {
     var name: String { get }
     /// Where the images come from.
     var origin: DatasetOrigin { get }
+    /// What the classes are, in the words of the models' cards (`digits`, `imagenet-1k`), where the dataset knows.
+    var labelSet: String? { get }
     /// The names of the classes in natural order; every one has at least one sample.
     var classes: [String] { get }
     /// The images in the fixed order of evaluation.
@@ -68,6 +70,9 @@ public struct IgnoredFile: Sendable, Equatable, Codable {
 }
 
 extension ImageDataset {
+    /// `nil`: a folder's names may mean anything.
+    public var labelSet: String? { nil }
+
     /// SHA-256 over the names, sizes and labels of all samples in order: two datasets with the same fingerprint are
     /// the same evaluation. The pixels are not read.
     public var fingerprint: String {

@@ -16,6 +16,9 @@ public struct ImageNetClass: Sendable, Equatable {
 
 /// The classes of ImageNet-1k in the order of every published checkpoint.
 public enum ImageNetClasses {
+    /// What the cards of models with these classes say.
+    public static let labelSet = "imagenet-1k"
+
     public static let all: [ImageNetClass] = embeddedLines("imagenet-classes.tsv").dropFirst().compactMap { line in
         let columns = line.split(separator: "\t")
         guard columns.count == 3, let index = Int(columns[0]) else { return nil }

@@ -7,6 +7,7 @@ import ZooCore
 public struct ValidationFolder: ImageDataset {
     public let name: String
     public let origin: DatasetOrigin
+    public var labelSet: String? { ImageNetClasses.labelSet }
     /// WordNet ids.
     public let classes: [String]
     public let samples: [ImageSample]

@@ -32,7 +32,10 @@ public final class Journal {
     public let path: String
     /// What an earlier run has computed already, in order from the first image on.
     public let earlier: [ImageOutcome]
+    /// Whether a further run could take up this one: false once writing has failed.
+    public private(set) var isUsable = true
     private let policy: FlushPolicy
+    private let onFailure: ((ZooError) -> Void)?
     private var descriptor: Int32?
     private var pending: [UInt8] = []
     private var pendingOutcomes = 0
@@ -40,13 +43,18 @@ public final class Journal {
     private var lastFlush = ContinuousClock.now
     private let encoder: JSONEncoder
 
-    /// - Parameter resume: takes up the journal at `path` if there is one; else an older one is replaced.
+    /// - Parameters:
+    ///   - resume: takes up the journal at `path` if there is one; else an older one is replaced.
+    ///   - onFailure: told if the journal cannot be written, which then ends the journal but not the run; `nil` lets
+    ///     `add` and `flush` throw.
     /// - Throws: `ZooError` of kind `badData` if the journal belongs to another run.
     public init(
-        path: String, fingerprint: Fingerprint, resume: Bool, policy: FlushPolicy = FlushPolicy()
+        path: String, fingerprint: Fingerprint, resume: Bool, policy: FlushPolicy = FlushPolicy(),
+        onFailure: ((ZooError) -> Void)? = nil
     ) throws {
         self.path = path
         self.policy = policy
+        self.onFailure = onFailure
         encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let found = resume ? try Self.read(path, expecting: fingerprint) : nil
@@ -69,6 +77,7 @@ public final class Journal {
     ///
     /// - Throws: `ZooError` of kind `cannotCreate` or `inputOutput`.
     public func add(_ outcome: ImageOutcome) throws {
+        guard isUsable else { return }
         try append(Line(seq: sequence, outcome: outcome))
         pendingOutcomes += 1
         if pendingOutcomes >= policy.outcomes || (ContinuousClock.now - lastFlush).seconds >= policy.seconds {
@@ -78,11 +87,22 @@ public final class Journal {
 
     /// Writes everything collected so far and syncs the file.
     public func flush() throws {
+        guard isUsable else { return }
+        do {
+            try write()
+        } catch let error as ZooError {
+            isUsable = false
+            guard let onFailure else { throw error }
+            onFailure(error)
+        }
+    }
+
+    private func write() throws {
         let file = try descriptor ?? Self.open(path, keeping: 0)
         descriptor = file
         var rest = pending[...]
         while !rest.isEmpty {
-            let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+            let count = rest.withUnsafeBytes { Foundation.write(file, $0.baseAddress, $0.count) }
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw Self.failure(.inputOutput, "the journal cannot be written", path) }
             rest = rest.dropFirst(count)

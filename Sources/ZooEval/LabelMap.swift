@@ -15,6 +15,11 @@ public struct LabelMap: Sendable {
             throw ZooError(
                 .badData, "the image has no label", file: dataset.name, at: sample.id, code: "eval.no-label")
         }
+        if let labels = dataset.labelSet, labels != card.labels {
+            throw ZooError(
+                .badData, "the model \(card.name) has other classes than the dataset", file: dataset.name,
+                expected: card.labels, found: labels, code: "eval.label-mismatch")
+        }
         modelClasses = try dataset.classes.map { name in
             do throws(ZooError) {
                 return try Self.index(of: name, card)
@@ -29,23 +34,20 @@ public struct LabelMap: Sendable {
 
     /// What class `index` of a model shows, for people.
     public static func className(_ index: Int, of card: ModelCard) -> String {
-        if card.labels == imageNet, ImageNetClasses.all.indices.contains(index) {
+        if card.labels == ImageNetClasses.labelSet, ImageNetClasses.all.indices.contains(index) {
             return ImageNetClasses.all[index].name
         }
-        return card.labels == digits ? "\(index)" : "class \(index)"
+        return card.labels == DatasetCatalog.digits.name ? "\(index)" : "class \(index)"
     }
 
     /// The WordNet id of class `index`, `nil` for models that were not trained on ImageNet.
     public static func wnid(_ index: Int, of card: ModelCard) -> String? {
-        guard card.labels == imageNet, ImageNetClasses.all.indices.contains(index) else { return nil }
+        guard card.labels == ImageNetClasses.labelSet, ImageNetClasses.all.indices.contains(index) else { return nil }
         return ImageNetClasses.all[index].wnid
     }
 
-    private static let imageNet = "imagenet-1k"
-    private static let digits = "digits"
-
     private static func index(of name: String, _ card: ModelCard) throws(ZooError) -> Int {
-        if card.labels == imageNet { return try ImageNetClasses.find(name).index }
+        if card.labels == ImageNetClasses.labelSet { return try ImageNetClasses.find(name).index }
         guard let index = Int(name), (0..<card.classes).contains(index) else {
             throw ZooError(.badData, "no such class", found: name)
         }
@@ -53,7 +55,7 @@ public struct LabelMap: Sendable {
     }
 
     private static func expectation(_ card: ModelCard) -> String {
-        card.labels == imageNet
+        card.labels == ImageNetClasses.labelSet
             ? "ImageNet-1k classes as WordNet ids, indices or names" : "numbers 0...\(card.classes - 1)"
     }
 

@@ -91,7 +91,7 @@ struct EvalCommand: Exemplified {
         if let file = report.outputFile {
             try Output.write(file.hasSuffix(".csv") ? result.csv : jsonText(result), toFile: file)
         }
-        if self.journal == nil { journal?.remove() }
+        if self.journal == nil { journal.remove() }
         try Output.write(report.json ? jsonText(result) : csv ? result.csv : result.text)
         try judge(metrics, expectations)
     }
@@ -109,7 +109,7 @@ struct EvalCommand: Exemplified {
             throw ZooError(.usage, "\(card.name) is not a classifier", hint: "zoo eval measures classifiers")
         }
         let subset = DatasetCatalog.imageNetSubset.name
-        let name = data ?? (card.labels == "digits" ? DatasetCatalog.digits.name : subset)
+        let name = data ?? (card.labels == DatasetCatalog.digits.name ? DatasetCatalog.digits.name : subset)
         let dataset = try source.open(name)
         let isSample = dataset.name == subset && dataset.origin == .embedded
         let weights = try self.weights.resolve(card, fallback: isSample ? .installationCheck : .none)
@@ -148,21 +148,15 @@ struct EvalCommand: Exemplified {
         }
     }
 
-    private func openJournal(_ evaluation: Evaluation) throws -> Journal? {
+    private func openJournal(_ evaluation: Evaluation) throws -> Journal {
         let fingerprint = evaluation.fingerprint
-        let path: String
-        if let named = journal ?? report.outputFile.map({ $0 + ".journal" }) {
-            try Output.check(file: named)
-            path = named
-        } else {
-            let text = fingerprint.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }.joined()
-            path = "\(ZooHome.current.journals)/\(evaluation.card.name)-\(SHA256.hex(text.utf8).prefix(16)).jsonl"
-            guard Self.canCreate(path) else {
-                Output.warning("no journal, \(path) cannot be created: an interrupted run cannot be resumed")
-                return nil
-            }
-        }
-        let opened = try Journal(path: path, fingerprint: fingerprint, resume: resume)
+        let named = journal ?? report.outputFile.map { $0 + ".journal" }
+        try Output.check(file: named)
+        let path = named ?? Self.defaultJournal(fingerprint, evaluation.card)
+        let opened = try Journal(
+            path: path, fingerprint: fingerprint, resume: resume,
+            onFailure: named == nil
+                ? { Output.warning("\($0): this run continues but cannot be resumed") } : nil)
         if resume {
             report.note(
                 opened.earlier.isEmpty
@@ -174,17 +168,12 @@ struct EvalCommand: Exemplified {
         return opened
     }
 
-    /// Whether the nearest folder that exists above `path` may be written.
-    private static func canCreate(_ path: String) -> Bool {
-        var folder = path
-        repeat {
-            folder = folder.lastIndex(of: "/").map { String(folder[..<$0]) } ?? "."
-            if folder.isEmpty { folder = "/" }
-        } while !FileManager.default.fileExists(atPath: folder)
-        return access(folder, W_OK) == 0
+    private static func defaultJournal(_ fingerprint: Journal.Fingerprint, _ card: ModelCard) -> String {
+        let text = fingerprint.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }.joined()
+        return "\(ZooHome.current.journals)/\(card.name)-\(SHA256.hex(text.utf8).prefix(16)).jsonl"
     }
 
-    private func compute(_ evaluation: Evaluation, _ journal: Journal?) throws -> (Metrics, Evaluation.Timing) {
+    private func compute(_ evaluation: Evaluation, _ journal: Journal) throws -> (Metrics, Evaluation.Timing) {
         let interrupts = Interrupts()
         let progress = ProgressReporter(unit: "images", isQuiet: report.quiet)
         defer { progress.finish() }
@@ -196,7 +185,7 @@ struct EvalCommand: Exemplified {
         case .interrupted(let done):
             throw ZooError(
                 .interrupted, "interrupted after \(done) of \(evaluation.samples.count) images",
-                hint: journal == nil ? nil : "continue with: \(CommandLineText.resuming)")
+                hint: !journal.isUsable ? nil : "continue with: \(CommandLineText.resuming)")
         }
     }
 

@@ -9,7 +9,7 @@ struct PredictCommand: Exemplified {
         commandName: "predict", abstract: "Name what images show.")
 
     static let examples = [
-        "zoo predict ravlt-nano sample:test/3/1460.png",
+        "zoo predict ravlt-nano sample:digits/3/1460.png",
         "zoo predict ravlt-t sample:chelsea.png sample:coffee.jpg --weights seeded:1 --top-k 3 --json",
     ]
 

@@ -18,8 +18,10 @@ struct Invocation {
 ///
 /// - Parameter environment: variables on top of this process's own; `ZOO_HOME` points nowhere unless given, so that no
 ///   test depends on what the machine's user has installed.
-func zoo(_ arguments: [String], environment: [String: String] = [:]) throws -> Invocation {
-    try runProgram(program().path, arguments, environment: environment)
+func zoo(
+    _ arguments: [String], environment: [String: String] = [:], at folder: TemporaryFolder? = nil
+) throws -> Invocation {
+    try runProgram(program().path, arguments, environment: environment, at: folder)
 }
 
 /// Runs a program that finds `zoo` in its search path, in `folder` if given.
@@ -77,7 +79,7 @@ func zooFails(
 }
 
 /// The program lies beside the test bundle.
-private func program() throws -> URL {
+func program() throws -> URL {
     let tests = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
     var folder = tests.deletingLastPathComponent()
     while folder.path != "/" {
