@@ -73,6 +73,9 @@ let package = Package(
         .testTarget(
             name: "ZooEvalTests",
             dependencies: ["ZooEval", "ZooDatasets", "ZooModels", "ZooImage", "ZooIO", "ZooCore", "TestSupport"]),
+        .testTarget(
+            name: "ZooBenchTests",
+            dependencies: ["ZooBench", "ZooModels", "ZooNN", "ZooIO", "ZooCore", "CTestSupport", "TestSupport"]),
         .testTarget(name: "CLITests", dependencies: ["zoo", "ZooIO", "ZooImage", "ZooModels", "ZooCore", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],

@@ -14,14 +14,14 @@ public struct Agreement: Sendable, Codable, Equatable {
 
     public var passed: Bool { relativeError <= tolerance && repeatable }
 
-    init(reference: String, relativeError: Double, tolerance: Double, repeatable: Bool) {
+    package init(reference: String, relativeError: Double, tolerance: Double, repeatable: Bool) {
         self.reference = reference
         self.relativeError = relativeError
         self.tolerance = tolerance
         self.repeatable = repeatable
     }
 
-    static func relativeError(_ actual: some Collection<Float>, _ expected: some Collection<Float>) -> Double {
+    package static func relativeError(_ actual: some Collection<Float>, _ expected: some Collection<Float>) -> Double {
         precondition(actual.count == expected.count)
         var difference = 0.0
         var norm = 0.0
@@ -35,7 +35,7 @@ public struct Agreement: Sendable, Codable, Equatable {
     }
 
     /// Bitwise, so that NaN equals NaN and 0 differs from -0.
-    static func sameBits(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Bool {
+    package static func sameBits(_ a: some Collection<Float>, _ b: some Collection<Float>) -> Bool {
         a.count == b.count && zip(a, b).allSatisfy { $0.bitPattern == $1.bitPattern }
     }
 

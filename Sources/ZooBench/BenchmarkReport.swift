@@ -61,7 +61,7 @@ extension Roofline {
     /// One line: the arithmetic peak and the bandwidth of the smallest and the largest set.
     var summary: String {
         let ends = [bandwidth.first, bandwidth.last].compactMap { $0 }.map {
-            "\($0.gbPerSecond.threeDigits) GB/s in \($0.workingSet >> 10) KiB"
+            "\($0.gbPerSecond.threeDigits) GB/s in \($0.workingSet.binaryBytes)"
         }
         let threads = threads == 1 ? "1 thread" : "\(threads) threads"
         return "roofline \(instructionSet), \(threads): \(gflops.threeDigits) GFLOP/s, copy "

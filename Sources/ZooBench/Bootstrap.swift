@@ -1,7 +1,8 @@
 /// Confidence intervals by resampling; the same samples always give the same interval.
-enum Bootstrap {
+package enum Bootstrap {
     /// The 95 % percentile interval of `median(after) / median(before)`.
-    static func medianRatio(_ before: [Double], _ after: [Double], resamples: Int = 2000) -> ClosedRange<Double> {
+    package static func medianRatio(_ before: [Double], _ after: [Double], resamples: Int = 2000) -> ClosedRange<Double>
+    {
         var random = SplitMix64(state: 1)
         let ratios = (0..<resamples).map { _ in
             resampledMedian(after, &random) / resampledMedian(before, &random)

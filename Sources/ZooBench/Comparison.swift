@@ -94,7 +94,7 @@ public struct BenchmarkSamples: Sendable {
         try self.init(json: data, file: file)
     }
 
-    init(json: Data, file: String) throws(ZooError) {
+    package init(json: Data, file: String) throws(ZooError) {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         let report: Report

@@ -161,7 +161,7 @@ public final class KernelBenchmark {
         _ layer: LayerCase, named name: String, _ roofline: Roofline?, _ runtime: Runtime
     ) throws -> KernelRow {
         let kernel = KernelReplay(of: layer.call)
-        let (agreement, reference) = try check(kernel, named: "\(name) \(layer.call.shape)", on: runtime)
+        let (agreement, reference) = try Self.check(kernel, named: "\(name) \(layer.call.shape)", on: runtime)
         return KernelRow(
             kernel, operator: name, shape: layer.call.shape, layers: layer.layers, tokens: nil, agreement: agreement,
             measurement: time(kernel, plan, runtime), reference: reference, softmax: nil, roofline: roofline,
@@ -175,7 +175,7 @@ public final class KernelBenchmark {
         let name = "\(attention.name) \(shape.description)"
         let isSmall = kernel.multiplyAdds <= Self.referenceLimit || shape.tokens <= Self.checkedTokens
         let checked = isSmall ? kernel : try OperatorKernel(attention, shape.with(tokens: Self.checkedTokens))
-        let (agreement, reference) = try check(checked, named: name, on: runtime)
+        let (agreement, reference) = try Self.check(checked, named: name, on: runtime)
         return KernelRow(
             kernel, operator: attention.name, shape: shape.description, layers: [], tokens: shape.tokens,
             agreement: agreement, measurement: time(kernel, plan, runtime), reference: isSmall ? reference : nil,
@@ -187,7 +187,7 @@ public final class KernelBenchmark {
     ///
     /// - Returns: the agreement, and the time of `ref` in seconds where it was the reference.
     /// - Throws: `ZooError` of kind `gateFailed`.
-    private func check(
+    package static func check(
         _ kernel: some PreparedKernel, named name: String, on runtime: Runtime
     ) throws -> (agreement: Agreement, reference: Double?) {
         let reference: InstructionSet = runtime.instructionSet == .ref ? .portable : .ref

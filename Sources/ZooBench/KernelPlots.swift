@@ -69,7 +69,7 @@ public struct KernelPlots {
                 let threads = roofline.threads == 1 ? "1 thread" : "\(roofline.threads) threads"
                 let label =
                     "\(roofline.gflops.threeDigits) GFLOP/s, \(level.gbPerSecond.threeDigits) GB/s in "
-                    + "\(level.workingSet >> 10) KiB, \(roofline.instructionSet), \(threads)"
+                    + "\(level.workingSet.binaryBytes), \(roofline.instructionSet), \(threads)"
                 return .init(
                     label: label, points: slope.map { ($0, min(roofline.gflops, $0 * level.gbPerSecond)) },
                     style: .ceiling)

@@ -3,7 +3,7 @@ import ZooCore
 import ZooIO
 
 /// A kernel with inputs of its own, ready to be checked and timed.
-protocol PreparedKernel {
+package protocol PreparedKernel {
     /// Multiply-adds of one run.
     var multiplyAdds: Int { get }
     /// Bytes that have to be read and written at least.
@@ -25,7 +25,7 @@ protocol ReplayableCall: KernelCall {
 
 /// A call seen in a network, on memory of its own.
 final class KernelReplay: PreparedKernel {
-    let output: PackedFloats
+    package let output: PackedFloats
     private let call: any ReplayableCall
     private let inputs: [PackedFloats]
 
@@ -40,10 +40,10 @@ final class KernelReplay: PreparedKernel {
         self.inputs = inputs
     }
 
-    var multiplyAdds: Int { call.multiplyAdds }
-    var bytes: Int { call.bytes }
+    package var multiplyAdds: Int { call.multiplyAdds }
+    package var bytes: Int { call.bytes }
 
-    func run(on runtime: Runtime) { runtime.run(call, in: "") }
+    package func run(on runtime: Runtime) { runtime.run(call, in: "") }
 }
 
 extension ck_epilogue {

@@ -61,7 +61,10 @@ public struct KernelRow: BenchmarkRow, Equatable {
 
     public static var columns: [Table.Column] {
         [.init("operator", .left), .init("shape", .left), .init("threads"), .init("isa", .left)]
-            + ["runs", "median ms", "mad ms", "p90 ms", "GFLOP/s", "GB/s", "of roof", "x ref", "x softmax", "error"]
+            + [
+                "runs", "median ms", "mad ms", "min ms", "p90 ms", "GFLOP/s", "GB/s", "of roof", "x ref", "x softmax",
+                "error",
+            ]
             .map { .init($0) } + [.init("layers", .left)]
     }
 
@@ -69,7 +72,8 @@ public struct KernelRow: BenchmarkRow, Equatable {
         let statistics = measurement.statistics
         return [
             `operator`, shape, "\(threads)", instructionSet, "\(statistics.n)", statistics.median.milliseconds,
-            statistics.mad.milliseconds, statistics.p90.milliseconds, gflops.threeDigits, gbPerSecond.threeDigits,
+            statistics.mad.milliseconds, statistics.min.milliseconds, statistics.p90.milliseconds, gflops.threeDigits,
+            gbPerSecond.threeDigits,
             rooflineShare?.percent ?? "", speedupOverRef?.threeDigits ?? "", speedupOverSoftmax?.threeDigits ?? "",
             agreement.relativeError.scientific, layerSummary,
         ]

@@ -4,13 +4,19 @@ import Foundation
 ///
 /// The colours are middle tones on a transparent ground, so that the image reads on light and dark pages; the same
 /// content always gives the same bytes.
-struct LogLogPlot {
-    struct Series {
+package struct LogLogPlot {
+    package struct Series {
         let label: String
         let points: [(x: Double, y: Double)]
         let style: Style
 
-        enum Style {
+        package init(label: String, points: [(x: Double, y: Double)], style: Style) {
+            self.label = label
+            self.points = points
+            self.style = style
+        }
+
+        package enum Style {
             /// Marks joined by a line.
             case joined
             case marks
@@ -24,6 +30,13 @@ struct LogLogPlot {
     let yTitle: String
     let series: [Series]
 
+    package init(title: String, xTitle: String, yTitle: String, series: [Series]) {
+        self.title = title
+        self.xTitle = xTitle
+        self.yTitle = yTitle
+        self.series = series
+    }
+
     static let width = 640.0
     private static let plotHeight = 400.0
     private static let (left, right, top) = (70.0, 20.0, 40.0)
@@ -36,7 +49,7 @@ struct LogLogPlot {
     var height: Double { Self.top + Self.plotHeight + 60 + 18 * Double(series.count) }
 
     /// Panels side by side.
-    static func image(_ panels: [LogLogPlot]) -> String {
+    package static func image(_ panels: [LogLogPlot]) -> String {
         let width = Double(max(panels.count, 1)) * Self.width
         let height = panels.map(\.height).max() ?? 0
         var svg = """
@@ -60,7 +73,10 @@ struct LogLogPlot {
             let colour = one.style == .ceiling ? Self.grey : colours.next() ?? Self.grey
             svg += draw(one, colour, xAxis, yAxis)
             let y = Self.top + Self.plotHeight + 62 + 18 * Double(index)
-            svg += Self.line(Self.left, y - 4, Self.left + 24, y - 4, colour, width: 2, dashed: one.style == .ceiling)
+            if one.style != .marks {
+                svg += Self.line(
+                    Self.left, y - 4, Self.left + 24, y - 4, colour, width: 2, dashed: one.style == .ceiling)
+            }
             if one.style != .ceiling { svg += Self.mark(Self.left + 12, y - 4, colour) }
             svg += Self.text(one.label, Self.left + 32, y)
         }

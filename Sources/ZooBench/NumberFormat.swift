@@ -1,5 +1,10 @@
 import Foundation
 
+extension Int {
+    /// A power-of-two size in bytes with its unit.
+    var binaryBytes: String { self >= 1 << 20 ? "\(self >> 20) MiB" : "\(self >> 10) KiB" }
+}
+
 /// How benchmarks print numbers: the digits that a reader can use, no more.
 extension Double {
     /// With `digits` after the point.

@@ -25,9 +25,9 @@ struct AttentionShape: Sendable, Hashable {
 
 /// An operator of the catalogue on noise; with rotary position embedding where it takes a token grid.
 final class OperatorKernel: PreparedKernel {
-    let output: PackedFloats
-    let multiplyAdds: Int
-    let bytes: Int
+    package let output: PackedFloats
+    package let multiplyAdds: Int
+    package let bytes: Int
     private let call: Operator.Call
 
     /// - Throws: `ZooError` of kind `unavailable` for an operator with inputs that no rule here makes; of kind `limit`
@@ -49,7 +49,7 @@ final class OperatorKernel: PreparedKernel {
         bytes = 4 * (tensors.values.reduce(0) { $0 + $1.count } + output.count)
     }
 
-    func run(on runtime: Runtime) { call(into: output.base, on: runtime) }
+    package func run(on runtime: Runtime) { call(into: output.base, on: runtime) }
 
     /// Reads a shape such as `(B, heads, N, d)` with the sizes filled in.
     private static func sizes(

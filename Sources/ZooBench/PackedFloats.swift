@@ -1,10 +1,10 @@
 /// Floats in aligned memory, for the inputs and outputs of what is measured.
-final class PackedFloats {
-    let base: UnsafeMutablePointer<Float>
-    let count: Int
+package final class PackedFloats {
+    package let base: UnsafeMutablePointer<Float>
+    package let count: Int
 
     /// Zeros; every page is touched, so that no measurement pays for it.
-    init(count: Int) {
+    package init(count: Int) {
         let memory = UnsafeMutableRawPointer.allocate(
             byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
         base = memory.bindMemory(to: Float.self, capacity: max(count, 1))
@@ -12,15 +12,15 @@ final class PackedFloats {
         self.count = count
     }
 
-    convenience init(_ values: [Float]) {
+    package convenience init(_ values: [Float]) {
         self.init(count: values.count)
         for (index, value) in values.enumerated() { base[index] = value }
     }
 
     /// Fills it with NaN, so that what a kernel leaves out shows.
-    func poison() { base.update(repeating: .nan, count: count) }
+    package func poison() { base.update(repeating: .nan, count: count) }
 
     deinit { base.deallocate() }
 
-    var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: base, count: count) }
+    package var values: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: base, count: count) }
 }

@@ -17,9 +17,14 @@ public struct Roofline: Sendable, Codable, Equatable {
         public let workingSet: Int
         /// 10^9 bytes per second, reads plus writes.
         public let gbPerSecond: Double
+
+        package init(workingSet: Int, gbPerSecond: Double) {
+            self.workingSet = workingSet
+            self.gbPerSecond = gbPerSecond
+        }
     }
 
-    init(instructionSet: String, threads: Int, gflops: Double, bandwidth: [Bandwidth]) {
+    package init(instructionSet: String, threads: Int, gflops: Double, bandwidth: [Bandwidth]) {
         self.instructionSet = instructionSet
         self.threads = threads
         self.gflops = gflops

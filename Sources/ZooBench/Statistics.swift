@@ -32,7 +32,7 @@ public struct Statistics: Sendable, Codable, Equatable {
     }
 
     /// The quantile by linear interpolation between order statistics (type 7 of Hyndman and Fan, NumPy's default).
-    static func quantile(_ q: Double, ofSorted sorted: [Double]) -> Double {
+    package static func quantile(_ q: Double, ofSorted sorted: [Double]) -> Double {
         let position = q * Double(sorted.count - 1)
         let below = Int(position)
         guard below + 1 < sorted.count else { return sorted[sorted.count - 1] }
@@ -41,7 +41,7 @@ public struct Statistics: Sendable, Codable, Equatable {
 
     /// Modified Z-scores: distances from the median in median absolute deviations, rescaled so that normally
     /// distributed samples have standard deviation 1 (Iglewicz and Hoaglin). All 0 where the deviation is 0.
-    static func modifiedZScores(_ samples: [Double]) -> [Double] {
+    package static func modifiedZScores(_ samples: [Double]) -> [Double] {
         let statistics = Statistics(samples)
         guard statistics.mad > 0 else { return samples.map { _ in 0 } }
         return samples.map { 0.6745 * ($0 - statistics.median) / statistics.mad }
@@ -51,7 +51,7 @@ public struct Statistics: Sendable, Codable, Equatable {
     ///
     /// A sample is an outlier beyond 10 standard deviations of the bulk: benchmarks on shared machines have
     /// tails, and a stricter rule would always warn.
-    static func warnings(_ samples: [Double]) -> [String] {
+    package static func warnings(_ samples: [Double]) -> [String] {
         let threshold = 10.0
         let scores = modifiedZScores(samples)
         var warnings: [String] = []
