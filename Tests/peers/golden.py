@@ -36,9 +36,8 @@ def operator_cases(folder, core):
     for case, about in json.loads((folder / "op_core.json").read_text())["cases"].items():
         if f"{case}.q" not in data:
             continue  # the file holds a sample of the rows only
-        heads = about["heads"]
         q, k, v = (data[f"{case}.{t}"].transpose(2, 3) for t in "qkv")
-        q, k = (operators.deinterleave(t.flatten(1, 2), heads, 1).unflatten(1, (heads, -1)) for t in (q, k))
+        q, k = (operators.deinterleave(t, 1, 2) for t in (q, k))
         tables = operators.tables(about["H"], about["W"], about["head_dim"])
         for name, function, rope in (("out", core, tables), ("out_norope", core, None),
                                      ("softmax_out", operators.softmax, tables)):

@@ -1,4 +1,4 @@
-"""Single attention operators at the shapes of real models: PyTorch eager against the other peers."""
+"""Single attention operators at the shapes of real models: zoo against PyTorch eager and the other peers."""
 
 import argparse
 import dataclasses
@@ -15,6 +15,7 @@ import contest
 import operators
 import runtimes
 import seeded
+from zoo import Zoo
 
 # The operators cancel (MALA, InLine) and sum thousands of terms, so float32 runs differ by up to 3e-6.
 TOLERANCE = 3e-5
@@ -30,6 +31,8 @@ class Case:
     inputs: tuple
     macs: int
     """Multiply-adds of the summary, the readout and, where there is one, the depthwise branch."""
+    zoo: dict | None = None
+    """Inputs of `zoo op`, (B, heads, N, d); None where `zoo bench kernel` lacks the operator."""
 
 
 def cases(names):
@@ -52,8 +55,12 @@ def rotary(name):
         if name == "softmax" and n > 4096:
             continue
         tables = operators.tables(side, side, d)
+        inputs = tensors("qkv", (1, heads, n, d))
+        q, k, v = (t.transpose(2, 3) for t in inputs)
+        q, k = (operators.deinterleave(t, 1, 2) for t in (q, k))
         yield Case(name, f"{heads} x {n} x {d}", lambda q, k, v, tables=tables: core(q, k, v, tables),
-                   tensors("qkv", (1, heads, d, n)), 2 * heads * n * (n * d if name == "softmax" else d * d))
+                   tuple(t.contiguous() for t in (q, k, v)), 2 * heads * n * (n * d if name == "softmax" else d * d),
+                   dict(zip("qkv", inputs)) | {"grid": torch.tensor([side, side])})
 
 
 def inline(name):
@@ -98,15 +105,40 @@ class Operator(torch.nn.Module):
         return self.function(*inputs)
 
 
+def zoo_contestant(binary, case, threads):
+    zoo = Zoo(binary)
+    _, heads, tokens, d = case.zoo["q"].shape
+    inputs = {name: value.numpy() for name, value in case.zoo.items()}
+    common = [case.operator, "--threads", str(threads)]
+    sizes = ["--heads", str(heads), "--tokens", str(tokens), "--head-dim", str(d)]
+    return contest.Contestant(
+        "zoo", output=lambda: zoo.output(["op", *common], inputs, "out").swapaxes(2, 3),
+        measure=lambda runs: zoo.samples(["kernel", *common, *sizes], runs))
+
+
+def contestants(case, options, threads):
+    module = Operator(case.function).eval()
+    for name in options.runtimes:
+        if name != "zoo":
+            yield contest.Contestant.in_process(name, runtimes.ALL[name](module, case.inputs, threads))
+        elif case.zoo:
+            yield zoo_contestant(options.zoo, case, threads)
+        else:
+            print(f"\nzoo bench kernel does not measure {case.operator}: without zoo")
+
+
 def main():
+    root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("operators", nargs="*", default=["rala", "mala", "inline", "lit", "sla"],
                         help="rala, mala, inline, lit, sla, softmax")
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
-    parser.add_argument("--runtimes", nargs="+", choices=runtimes.ALL, default=["eager", "onnxruntime"],
+    parser.add_argument("--runtimes", nargs="+", choices=["zoo", *runtimes.ALL],
+                        default=["zoo", "eager", "onnxruntime"],
                         help="the first one is what the others are compared with")
     parser.add_argument("--rounds", type=int, default=10, help="how often every runtime gets its turn")
     parser.add_argument("--runs", type=int, default=5, help="measured runs per turn")
+    parser.add_argument("--zoo", default=root / ".build/release/zoo", help="the binary")
     parser.add_argument("--cpus", type=int, nargs="+", help="pin everything to these CPUs")
     parser.add_argument("--json", type=pathlib.Path, help="also write everything, raw samples included, to this file")
     options = parser.parse_args()
@@ -114,11 +146,9 @@ def main():
         os.sched_setaffinity(0, options.cpus)
     results = []
     for case, threads in itertools.product(cases(options.operators), options.threads):
-        module = Operator(case.function).eval()
         expected = case.function(*(value.double() for value in case.inputs)).numpy()
-        rows = contest.hold(
-            [contest.Contestant.in_process(name, runtimes.ALL[name](module, case.inputs, threads))
-             for name in options.runtimes], expected, TOLERANCE, options.rounds, options.runs)
+        rows = contest.hold(list(contestants(case, options, threads)), expected, TOLERANCE, options.rounds,
+                            options.runs)
         facts = {"operator": case.operator, "shape": case.shape, "gflop": 2e-9 * case.macs, "rows": rows}
         results.append(facts | contest.environment(threads, runtimes.versions(options.runtimes)))
         print(f"\n{case.operator} {case.shape}, {2e-9 * case.macs:.3f} GFLOP, threads {threads}, "
