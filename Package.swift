@@ -76,7 +76,8 @@ let package = Package(
         .testTarget(
             name: "ZooBenchTests",
             dependencies: ["ZooBench", "ZooModels", "ZooNN", "ZooIO", "ZooCore", "CTestSupport", "TestSupport"]),
-        .testTarget(name: "CLITests", dependencies: ["zoo", "ZooIO", "ZooImage", "ZooModels", "ZooCore", "TestSupport"]),
+        .testTarget(
+            name: "CLITests", dependencies: ["zoo", "ZooIO", "ZooImage", "ZooModels", "ZooCore", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
