@@ -128,7 +128,7 @@ final class Pass {
         for factor in [size.height, size.width, 3] {
             let product = floats.multipliedReportingOverflow(by: factor)
             guard !product.overflow, product.partialValue < 1 << 34 else {
-                throw ZooError(.limit, "the batch is too large", expected: "at most 64 GiB", found: "\(batch) images")
+                throw ZooError(.usage, "the batch is too large", expected: "at most 64 GiB", found: "\(batch) images")
             }
             floats = product.partialValue
         }

@@ -69,7 +69,7 @@ final class OperatorKernel: PreparedKernel {
             }
             let product = count.multipliedReportingOverflow(by: size)
             guard !product.overflow, product.partialValue <= 1 << 34 else {
-                throw ZooError(.limit, "input is too large", at: input.name, expected: "at most 64 GiB")
+                throw ZooError(.usage, "input is too large", at: input.name, expected: "at most 64 GiB")
             }
             count = product.partialValue
             sizes.append(size)

@@ -58,7 +58,7 @@ public final class Runtime {
     ///   - threads: workers including the calling thread; `nil` takes `Processor.usableCores`.
     ///   - instructionSet: `nil` takes `ZOO_ISA` from the environment where set, else the best available.
     /// - Throws: `ZooError` of kind `usage` (thread count out of 1...1024, unknown instruction set), `unavailable`
-    ///   (instruction set), `limit` (threads can't be started).
+    ///   (instruction set; threads that can't be started).
     public init(threads: Int? = nil, instructionSet: InstructionSet? = nil) throws(ZooError) {
         let threads = threads ?? Processor.usableCores
         guard (1...1024).contains(threads) else {
@@ -75,7 +75,7 @@ public final class Runtime {
         var pool: OpaquePointer?
         let status = ck_pool_create(threads, &pool)
         guard status == CK_OK, let pool else {
-            throw ZooError(.limit, "could not start \(threads) threads: \(String(cString: ck_status_name(status)))")
+            throw ZooError(.unavailable, "could not start \(threads) threads: \(String(cString: ck_status_name(status)))")
         }
         self.threads = threads
         self.instructionSet = chosen

@@ -3,7 +3,7 @@
 /// Libraries throw it, only the command line prints it. User data never traps: whatever a file or a flag
 /// contains ends in a value of this type.
 public struct ZooError: Error, Sendable, Equatable {
-    /// What sort of failure this is. The raw value is the exit code of the command line (`sysexits.h` numbers).
+    /// What sort of failure this is.
     public enum Kind: Int32, Sendable {
         /// A gate failed: `--expect`, a benchmark's correctness check, a comparison.
         case gateFailed = 1
@@ -21,10 +21,14 @@ public struct ZooError: Error, Sendable, Equatable {
         case cannotCreate = 73
         /// Reading or writing failed half way.
         case inputOutput = 74
-        /// A configured resource limit would be exceeded.
+        /// A file asks for more than a configured resource limit allows.
         case limit = 75
         /// The user interrupted the run.
         case interrupted = 130
+
+        /// The exit code of the command line (`sysexits.h` numbers): the raw value, but a file beyond the limits is
+        /// bad data to whoever calls the program.
+        public var exitCode: Int32 { self == .limit ? Kind.badData.rawValue : rawValue }
     }
 
     public let kind: Kind

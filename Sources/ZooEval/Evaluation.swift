@@ -83,7 +83,7 @@ public struct Evaluation {
         let pixels = options.batchSize * preprocessing.inputHeight * preprocessing.inputWidth
         guard pixels <= Self.maximumBatchPixels else {
             throw ZooError(
-                .limit, "the batch is too large", expected: "at most \(Self.maximumBatchPixels) pixels",
+                .usage, "the batch is too large", expected: "at most \(Self.maximumBatchPixels) pixels",
                 found: "\(options.batchSize) x \(preprocessing.inputHeight) x \(preprocessing.inputWidth)",
                 hint: "choose a smaller --batch-size or --image-size")
         }

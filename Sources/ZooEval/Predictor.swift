@@ -33,7 +33,7 @@ public final class Predictor {
         preprocessor = try Preprocessor(preprocessing)
         guard preprocessing.inputHeight * preprocessing.inputWidth <= Evaluation.maximumBatchPixels else {
             throw ZooError(
-                .limit, "the input is too large", expected: "at most \(Evaluation.maximumBatchPixels) pixels",
+                .usage, "the input is too large", expected: "at most \(Evaluation.maximumBatchPixels) pixels",
                 found: "\(preprocessing.inputHeight) x \(preprocessing.inputWidth)")
         }
         model = try Registry.load(card, from: weights.source)

@@ -86,6 +86,7 @@ public struct WeightsResolver: Sendable {
         if let weights {
             if let seeded = try SeededSource(specification: weights) {
                 try refuse(key, because: "the seeded rule has no keys")
+                try refuseIdleFactors(seeded, card)
                 return ResolvedWeights(.seeded, seeded) { nil }
             }
             return try open(weights, key: key)
@@ -105,6 +106,16 @@ public struct WeightsResolver: Sendable {
                 throw ZooError(.internal, "the seeded rule of the installation check is malformed")
             }
             return ResolvedWeights(.installationCheck, seeded) { nil }
+        }
+    }
+
+    /// A factor whose suffix no tensor ends in is a slip of the pen, not a request.
+    private func refuseIdleFactors(_ seeded: SeededSource, _ card: ModelCard) throws {
+        let names = try Registry.tensors(of: card).map(\.name)
+        for (suffix, _) in seeded.factors where !names.contains(where: { $0.hasSuffix(suffix) }) {
+            throw ZooError(
+                .usage, "no tensor's name ends in this suffix", at: seeded.name, found: suffix,
+                hint: "'zoo info \(card.name) --tensors' lists the names", code: "weights.idle-factor")
         }
     }
 

@@ -22,7 +22,8 @@ public struct SeededSource: TensorSource {
     /// `seeded:SEED[,SUFFIX=FACTOR...]`.
     public let name: String
     public let seed: UInt64
-    private let factors: [(suffix: String, factor: Float)]
+    /// What multiplies the tensors whose names end in a suffix.
+    public let factors: [(suffix: String, factor: Float)]
 
     public init(seed: UInt64, factors: [(suffix: String, factor: Float)] = []) {
         self.seed = seed

@@ -24,7 +24,7 @@ struct Zoo: ParsableCommand {
             try command.run()
         } catch let error as ZooError {
             Output.error(error.description)
-            Foundation.exit(error.kind.rawValue)
+            Foundation.exit(error.kind.exitCode)
         } catch {
             Foundation.exit(finish(error, arguments))
         }
