@@ -75,7 +75,8 @@ public final class Runtime {
         var pool: OpaquePointer?
         let status = ck_pool_create(threads, &pool)
         guard status == CK_OK, let pool else {
-            throw ZooError(.unavailable, "could not start \(threads) threads: \(String(cString: ck_status_name(status)))")
+            throw ZooError(
+                .unavailable, "could not start \(threads) threads: \(String(cString: ck_status_name(status)))")
         }
         self.threads = threads
         self.instructionSet = chosen
