@@ -18,8 +18,8 @@ class Contestant:
     name: str
     output: Callable[[], np.ndarray]
     """Computes the task's result once."""
-    measure: Callable[[int], list[float]]
-    """Warms up and returns the seconds of so many runs."""
+    measure: Callable[[int], tuple[list[float], float]]
+    """Warms up and returns the seconds of so many runs and the processor seconds of one, over all threads."""
 
     @classmethod
     def in_process(cls, name, call):
@@ -27,7 +27,9 @@ class Contestant:
 
         def measure(runs):
             call()
-            return [seconds(call) for _ in range(runs)]
+            before = time.process_time()
+            samples = [seconds(call) for _ in range(runs)]
+            return samples, (time.process_time() - before) / runs
 
         return cls(name, call, measure)
 
@@ -49,33 +51,37 @@ def hold(contestants, expected, tolerance, rounds, runs):
     Returns one row per contestant; one whose output is off has an error and no times. Rounds rather than one long
     measurement each: what disturbs the machine for a while then disturbs all of them.
     """
-    rows = [{"runtime": c.name, "relative_l2": relative_l2(c.output(), expected), "samples": []} for c in contestants]
+    rows = [{"runtime": c.name, "relative_l2": relative_l2(c.output(), expected), "samples": [], "processor_times": []}
+            for c in contestants]
     valid = [(c, row) for c, row in zip(contestants, rows) if row["relative_l2"] <= tolerance]
     for _ in range(rounds):
         for contestant, row in valid:
             time.sleep(0.05)  # the threads of the previous runtime stop spinning
-            row["samples"].append(contestant.measure(runs))
+            samples, processor_time = contestant.measure(runs)
+            row["samples"].append(samples)
+            row["processor_times"].append(processor_time)
     for row in rows:
         row["agrees"] = row["relative_l2"] <= tolerance
         if row["samples"]:
             times = sum(row["samples"], [])
-            row |= {"median": statistics.median(times), "min": min(times)}
+            row |= {"median": statistics.median(times), "min": min(times), "cpu": min(row["processor_times"])}
     return rows
 
 
 def table(rows, work):
     """The rows as text, with the time of each relative to the first one's (above 1: the first is faster)."""
     first = rows[0]
-    lines = [f"{'runtime':<14}{'median ms':>11}{'min ms':>9}{'GFLOP/s':>9}{'of medians':>12}{'of minima':>11}"
-             f"{'rel. L2':>10}"]
+    lines = [f"{'runtime':<14}{'median ms':>11}{'min ms':>9}{'cpu ms':>9}{'GFLOP/s':>9}{'of medians':>12}"
+             f"{'of minima':>11}{'of cpu':>8}{'rel. L2':>10}"]
     for row in rows:
         line = f"{row['runtime']:<14}"
         if "median" in row:
-            line += f"{row['median'] * 1e3:11.2f}{row['min'] * 1e3:9.2f}{work / row['median'] * 1e-9:9.1f}"
+            line += f"{row['median'] * 1e3:11.2f}{row['min'] * 1e3:9.2f}{row['cpu'] * 1e3:9.2f}"
+            line += f"{work / row['median'] * 1e-9:9.1f}"
             line += "".join(f"{row[key] / first[key]:{width}.2f}" if key in first else " " * width
-                            for key, width in (("median", 12), ("min", 11)))
+                            for key, width in (("median", 12), ("min", 11), ("cpu", 8)))
         else:
-            line += f"{'wrong result':>52}"
+            line += f"{'wrong result':>69}"
         lines.append(f"{line}{row['relative_l2']:10.1e}")
     return "\n".join(lines)
 

@@ -22,11 +22,13 @@ class Zoo:
             return load_file(f"{folder}/out.safetensors")[name]
 
     def samples(self, benchmark, runs):
-        """Runs `zoo bench ...` on one case and returns the seconds of so many runs."""
+        """Runs `zoo bench ...` on one case: the seconds of so many runs and the processor seconds of one."""
         plan = ["--warmup", "1", "--runs", str(runs), "--min-time", "0", "--json"]
         report = json.loads(self._run(["bench", *benchmark, *plan]))
         (row,) = report["results"]
-        return row["measurement"]["samples"]
+        measured = row["measurement"]
+        count = len(measured["samples"]) * measured["runs_per_sample"]
+        return measured["samples"], (measured["user_time"] + measured["system_time"]) / count
 
     def version(self):
         return self._run(["--version"]).strip()
