@@ -106,8 +106,8 @@ import Testing
         73 preprocess sample:chelsea.png --output /nowhere/x.png
         73 data subset --from digits --classes 3 --per-class 1 --output /proc/x
         73 data subset --from digits --classes 3 --per-class 1 --output /tmp
-        75 DIGITS --image-size 16384
-        75 DIGITS --batch-size 65536
+        64 DIGITS --image-size 16384
+        64 DIGITS --batch-size 65536
         """
 
     private static func lines(_ text: String) -> [[String]] {
