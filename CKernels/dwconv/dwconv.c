@@ -30,6 +30,7 @@ ck_status ck_dwconv_f32(const ck_context *context, const ck_dwconv_args *args) {
     if (!ck_isa_available(context->isa)) return CK_UNAVAILABLE;
     if (args->batch == 0 || args->height == 0 || args->width == 0 || args->channels == 0) return CK_BAD_SHAPE;
     if (args->kernel != 3 && args->kernel != 5 && args->kernel != 7) return CK_BAD_SHAPE;
+    if (args->window_height == 0 || args->window_width == 0) return CK_BAD_SHAPE;
     size_t pixels, row;
     if (__builtin_mul_overflow(args->batch, args->height, &pixels)) return CK_BAD_SHAPE;
     if (__builtin_mul_overflow(pixels, args->width, &pixels)) return CK_BAD_SHAPE;

@@ -11,10 +11,10 @@ typedef struct {
     const float *x;  /* input at the run's first output */
     float *out;      /* its first output */
     size_t pixels;   /* at most DWCONV_PIXELS */
-    size_t above;    /* first kernel row inside the image */
+    size_t above;    /* first kernel row inside the window */
     size_t below;    /* one past the last */
     size_t left;     /* input columns from here, counted from `kernel / 2` before the first output, ... */
-    size_t right;    /* ... up to here are inside the image */
+    size_t right;    /* ... up to here are inside the window */
 } dwconv_run;
 
 CK_INLINE vf dwconv_load(const float *p, size_t n) { return n == VL ? v_load(p) : v_load_n(p, n); }
@@ -66,21 +66,30 @@ CK_INLINE void dwconv_run_channels(const ck_dwconv_args *args, const dwconv_run 
     if (c < args->channels) dwconv_vector(args, run, kernel, inside, c, args->channels - c);
 }
 
+/* The end of the window that begins at `start`, on an axis of `size`. */
+CK_INLINE size_t dwconv_window_end(size_t start, size_t window, size_t size) {
+    return size - start < window ? size : start + window;
+}
+
 CK_INLINE void dwconv_row(const ck_dwconv_args *args, size_t b, size_t y, const size_t kernel) {
     const size_t radius = kernel / 2, width = args->width, height = args->height;
-    dwconv_run run = {.above = y < radius ? radius - y : 0,
-                      .below = y + radius >= height ? height + radius - y : kernel};
-    for (size_t x = 0; x < width; x += DWCONV_PIXELS) {
-        const size_t pixel = (b * height + y) * width + x;
-        run.x = args->x + pixel * args->x_stride;
-        run.out = args->out + pixel * args->out_stride;
-        run.pixels = width - x < DWCONV_PIXELS ? width - x : DWCONV_PIXELS;
-        run.left = x < radius ? radius - x : 0;
-        run.right = width + radius - x;
-        if (run.left == 0 && run.right >= DWCONV_PIXELS + kernel - 1) {
-            dwconv_run_channels(args, &run, kernel, 1);
-        } else {
-            dwconv_run_channels(args, &run, kernel, 0);
+    const size_t top = y - y % args->window_height, bottom = dwconv_window_end(top, args->window_height, height);
+    dwconv_run run = {.above = y - top < radius ? radius - (y - top) : 0,
+                      .below = y + radius >= bottom ? bottom + radius - y : kernel};
+    for (size_t start = 0, end; start < width; start = end) {
+        end = dwconv_window_end(start, args->window_width, width);
+        for (size_t x = start; x < end; x += DWCONV_PIXELS) {
+            const size_t pixel = (b * height + y) * width + x;
+            run.x = args->x + pixel * args->x_stride;
+            run.out = args->out + pixel * args->out_stride;
+            run.pixels = end - x < DWCONV_PIXELS ? end - x : DWCONV_PIXELS;
+            run.left = x - start < radius ? radius - (x - start) : 0;
+            run.right = end + radius - x;
+            if (run.left == 0 && run.right >= DWCONV_PIXELS + kernel - 1) {
+                dwconv_run_channels(args, &run, kernel, 1);
+            } else {
+                dwconv_run_channels(args, &run, kernel, 0);
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-/* The specification of the depthwise convolution: the taps inside the image, summed in double. */
+/* The specification of the depthwise convolution: the taps inside the image and the window, summed in double. */
 #include "dwconv/dwconv.h"
 
 #pragma STDC FP_CONTRACT OFF
@@ -16,6 +16,8 @@ void ck_dwconv_rows_ref(const ck_dwconv_args *args, size_t b, size_t y, size_t r
                         const size_t in_y = out_y + ky, in_x = out_x + kx; /* plus radius */
                         if (in_y < radius || in_y - radius >= args->height) continue;
                         if (in_x < radius || in_x - radius >= args->width) continue;
+                        if ((in_y - radius) / args->window_height != out_y / args->window_height) continue;
+                        if ((in_x - radius) / args->window_width != out_x / args->window_width) continue;
                         const size_t source = (b * args->height + in_y - radius) * args->width + in_x - radius;
                         sum += (double)args->weight[(ky * k + kx) * args->channels + c] *
                                args->x[source * args->x_stride + c];

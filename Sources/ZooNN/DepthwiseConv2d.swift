@@ -14,23 +14,29 @@ package struct DepthwiseConv2d: Sendable {
     /// Reads `weight` [channels, 1, kernel, kernel] and `bias` [channels].
     package init(_ w: Weights, channels: Int, kernel: Int, residual: Bool) {
         let weight = w.tensor("weight", [channels, 1, kernel, kernel])
-        let taps = kernel * kernel
         name = w.path
         self.channels = channels
         self.kernel = kernel
         self.residual = residual
-        self.weight = PackedWeight(count: weight.count) { tapMajor in
-            for channel in 0..<(weight.count / taps) {
-                for tap in 0..<taps { tapMajor[tap * channels + channel] = weight[channel * taps + tap] }
-            }
-        }
+        self.weight = PackedWeight(Self.tapMajor(weight, channels: channels))
         bias = PackedWeight(w.tensor("bias", [channels]))
     }
 
+    /// [channels][taps] to [taps][channels], the layout of the kernel.
+    static func tapMajor(_ weight: [Float], channels: Int) -> [Float] {
+        let taps = weight.count / channels
+        return weight.indices.map { weight[$0 % channels * taps + $0 / channels] }
+    }
+
     /// Writes to `output`, which has the shape of `x` and must not overlap it.
-    package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+    ///
+    /// - Parameter window: cuts the map into windows that do not see each other; `nil` for one whole map.
+    package func callAsFunction(
+        _ x: FeatureMap, into output: FeatureMap, window: (height: Int, width: Int)? = nil, on runtime: Runtime
+    ) {
         let arguments = ck_dwconv_args(
-            batch: x.batch, height: x.height, width: x.width, channels: channels, kernel: kernel, x: x.base,
+            batch: x.batch, height: x.height, width: x.width, channels: channels, kernel: kernel,
+            window_height: window?.height ?? x.height, window_width: window?.width ?? x.width, x: x.base,
             x_stride: x.stride, weight: weight.pointer, bias: bias.pointer, add_input: residual ? 1 : 0,
             out: output.base, out_stride: output.stride)
         runtime.run(arguments, in: name)

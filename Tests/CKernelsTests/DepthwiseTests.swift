@@ -9,16 +9,17 @@ private final class Depthwise {
     let kernel: Int
     let bias: Bool
     let residual: Bool
+    let window: (height: Int, width: Int)
     let x: GuardedMatrix
     let weight: GuardedMatrix
     let biases: GuardedMatrix
 
     init(
         batch: Int = 1, height: Int, width: Int, channels: Int, kernel: Int, bias: Bool = true, residual: Bool = true,
-        padding: Int = 0, misalignment: Int = 0
+        window: (height: Int, width: Int)? = nil, padding: Int = 0, misalignment: Int = 0
     ) {
         (self.batch, self.height, self.width, self.kernel) = (batch, height, width, kernel)
-        (self.bias, self.residual) = (bias, residual)
+        (self.bias, self.residual, self.window) = (bias, residual, window ?? (height, width))
         x = GuardedMatrix(batch * height * width, channels, stride: channels + padding, misalignment: misalignment)
         weight = GuardedMatrix(kernel * kernel, channels, misalignment: misalignment)
         biases = GuardedMatrix(1, channels, misalignment: misalignment)
@@ -30,7 +31,8 @@ private final class Depthwise {
         let out = GuardedMatrix(x.rows, x.columns, stride: x.stride + 1)
         var context = ck_context(isa: isa, pool: pool?.pool)
         var arguments = ck_dwconv_args(
-            batch: batch, height: height, width: width, channels: x.columns, kernel: kernel, x: x.pointer,
+            batch: batch, height: height, width: width, channels: x.columns, kernel: kernel,
+            window_height: window.height, window_width: window.width, x: x.pointer,
             x_stride: x.stride, weight: weight.pointer, bias: bias ? UnsafePointer(biases.pointer) : nil,
             add_input: residual ? 1 : 0, out: out.pointer, out_stride: out.stride)
         #expect(ck_dwconv_f32(&context, &arguments) == CK_OK)
@@ -51,7 +53,10 @@ private final class Depthwise {
                 for tap in 0..<kernel * kernel {
                     let inY = y + tap / kernel - kernel / 2
                     let inX = column + tap % kernel - kernel / 2
-                    guard (0..<height).contains(inY), (0..<width).contains(inX) else { continue }
+                    guard (0..<height).contains(inY), (0..<width).contains(inX),
+                        inY / window.height == y / window.height,
+                        inX / window.width == column / window.width
+                    else { continue }
                     let source = (image * height + inY) * width + inX
                     let term =
                         Double(weight.pointer[tap * x.columns + channel])
@@ -85,6 +90,16 @@ private final class Depthwise {
             Depthwise(batch: 2, height: 5, width: 16, channels: 20, kernel: 7, bias: false, residual: false),
         ]
         for conv in cases { #expect(conv.worstError(of: conv.run(isa)) < 1) }
+    }
+
+    @Test(arguments: runnableISAs)
+    func fidelityInWindows(isa: ck_isa) {
+        for window in [(14, 7), (7, 14), (1, 14), (14, 1), (2, 3), (5, 9), (100, 100)] {
+            for kernel in [3, 7] {
+                let conv = Depthwise(batch: 2, height: 14, width: 14, channels: 21, kernel: kernel, window: window)
+                #expect(conv.worstError(of: conv.run(isa)) < 1, "windows \(window), kernel \(kernel)")
+            }
+        }
     }
 
     @Test(arguments: runnableISAs)
@@ -123,8 +138,9 @@ private final class Depthwise {
         func status(_ isa: ck_isa = CK_ISA_PORTABLE, _ change: (inout ck_dwconv_args) -> Void) -> ck_status {
             var context = ck_context(isa: isa, pool: nil)
             var arguments = ck_dwconv_args(
-                batch: 1, height: 3, width: 3, channels: 4, kernel: 3, x: conv.x.pointer, x_stride: 4,
-                weight: conv.weight.pointer, bias: nil, add_input: 0, out: out.pointer, out_stride: 4)
+                batch: 1, height: 3, width: 3, channels: 4, kernel: 3, window_height: 3, window_width: 3,
+                x: conv.x.pointer, x_stride: 4, weight: conv.weight.pointer, bias: nil, add_input: 0, out: out.pointer,
+                out_stride: 4)
             change(&arguments)
             return ck_dwconv_f32(&context, &arguments)
         }
@@ -133,6 +149,8 @@ private final class Depthwise {
         #expect(status { $0.height = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.width = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.channels = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.window_height = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.window_width = 0 } == CK_BAD_SHAPE)
         for kernel in [0, 1, 2, 4, 9] { #expect(status { $0.kernel = kernel } == CK_BAD_SHAPE) }
         #expect(status { $0.batch = .max } == CK_BAD_SHAPE)
         #expect(status { $0.x = nil } == CK_BAD_ARGUMENT)
