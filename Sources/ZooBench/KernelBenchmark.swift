@@ -99,7 +99,7 @@ public final class KernelBenchmark {
                 let channels = shape.heads * shape.headDim
                 let call = ck_layer_norm_args(
                     rows: shape.batch * shape.tokens, channels: channels, x: nil, x_stride: channels, gamma: nil,
-                    beta: nil, epsilon: 1e-6, out: nil, out_stride: channels)
+                    beta: nil, epsilon: 1e-6, residual: nil, residual_stride: 0, out: nil, out_stride: channels)
                 try attempt(each) { try row(LayerCase(call: call, layers: []), named: "layer_norm", roofline, runtime) }
             }
         case .layer(let layer):

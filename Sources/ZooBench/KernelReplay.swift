@@ -118,6 +118,7 @@ extension ck_layer_norm_args: ReplayableCall {
         copy.x = UnsafePointer(noise(rows * x_stride))
         copy.gamma = UnsafePointer(noise(channels))
         copy.beta = UnsafePointer(noise(channels))
+        if residual != nil { copy.residual = UnsafePointer(noise(rows * residual_stride)) }
         copy.out = output
         copy.out_stride = channels
         return copy

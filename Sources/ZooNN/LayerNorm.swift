@@ -17,28 +17,39 @@ package struct LayerNorm: Sendable {
         bias = w.tensor("bias", [channels])
     }
 
-    /// Writes the normalised map to `output`, which has the shape of `x`.
-    package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+    /// Writes `norm(x) + residual` to `output`, which has the shape of `x` and may be `x` itself.
+    package func callAsFunction(
+        _ x: FeatureMap, into output: FeatureMap, residual: FeatureMap? = nil, on runtime: Runtime
+    ) {
         weight.withUnsafeBufferPointer { gamma in
             bias.withUnsafeBufferPointer { beta in
                 let arguments = ck_layer_norm_args(
                     rows: x.rows, channels: channels, x: x.base, x_stride: x.stride, gamma: gamma.baseAddress,
-                    beta: beta.baseAddress, epsilon: epsilon, out: output.base, out_stride: output.stride)
+                    beta: beta.baseAddress, epsilon: epsilon,
+                    residual: residual.map { UnsafePointer($0.base) }, residual_stride: residual?.stride ?? 0,
+                    out: output.base, out_stride: output.stride)
                 runtime.run(arguments, in: name)
             }
         }
     }
 
-    /// The weight [out][channels] and bias of a linear layer that takes `(x - mean) / sqrt(variance + epsilon)` and
-    /// does this norm's affine part itself; the kernel normalises while it packs its rows. Exact in float64.
-    package func folded(into weight: [Float], bias: [Float]) -> (weight: [Float], bias: [Float]) {
+    /// The weight [out][channels / groups] and bias of a linear layer that takes
+    /// `(x - mean) / sqrt(variance + epsilon)` and does this norm's affine part itself; the kernel normalises while it
+    /// packs its rows. Exact in float64.
+    ///
+    /// - Parameter groups: of a grouped layer, whose outputs see the channels of their group only.
+    package func folded(
+        into weight: [Float], bias: [Float], groups: Int = 1
+    ) -> (weight: [Float], bias: [Float]) {
         guard !weight.isEmpty else { return (weight, bias) }
+        let inputs = channels / groups
         var folded = weight
         var shifted = bias
         for out in bias.indices {
+            let first = out / (bias.count / groups) * inputs
             var sum = Double(bias[out])
-            for channel in 0..<channels {
-                let index = out * channels + channel
+            for channel in first..<first + inputs {
+                let index = out * inputs + channel - first
                 sum += Double(weight[index]) * Double(self.bias[channel])
                 folded[index] = Float(Double(weight[index]) * Double(self.weight[channel]))
             }
