@@ -5,6 +5,7 @@
 #include "ck_conv.h"
 #include "ck_cpu.h"
 #include "ck_dwconv.h"
+#include "ck_filters.h"
 #include "ck_gemm.h"
 #include "ck_map.h"
 #include "ck_norm.h"

@@ -13,6 +13,8 @@ package enum KernelKind: Int, Sendable, CaseIterable {
     case attention
     /// Global pooling.
     case pooling
+    /// Predicting an image's own filters.
+    case filters
 }
 
 /// A kernel's arguments, ready to run: what a layer hands to the runtime, and what profiles and benchmarks see of it.
@@ -151,5 +153,39 @@ extension ck_mean_args: KernelCall {
         _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
     ) -> ck_status {
         withUnsafePointer(to: self) { ck_mean_f32(context, $0) }
+    }
+}
+
+extension ck_norm_mean_args: KernelCall {
+    package var kind: KernelKind { .pooling }
+    package var shape: String { "\(batch)x\(tokens)x\(channels) norm" }
+    /// One for each of mean, variance, normalisation and sum.
+    package var multiplyAdds: Int { 4 * batch * tokens * channels }
+    package var bytes: Int { 4 * batch * channels * (tokens + 1) }
+
+    package func scratch(_ context: UnsafePointer<ck_context>) -> Int {
+        withUnsafePointer(to: self) { ck_norm_mean_scratch(context, $0) }
+    }
+
+    package func callAsFunction(
+        _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
+    ) -> ck_status {
+        withUnsafePointer(to: self) { ck_norm_mean_f32(context, $0, scratch) }
+    }
+}
+
+extension ck_filters_args: KernelCall {
+    package var kind: KernelKind { .filters }
+    package var shape: String { "\(batch)x\(groups)x\(group_channels)" }
+    package var multiplyAdds: Int { batch * weights }
+    package var bytes: Int { 4 * (weights + 10 * groups * group_channels * (batch + 1)) }
+    private var weights: Int { (1 + Int(CK_FILTER_TAPS)) * groups * group_channels * group_channels }
+
+    package func scratch(_ context: UnsafePointer<ck_context>) -> Int { 0 }
+
+    package func callAsFunction(
+        _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
+    ) -> ck_status {
+        withUnsafePointer(to: self) { ck_filters_f32(context, $0) }
     }
 }
