@@ -11,6 +11,10 @@ typedef void ck_attention_function(ck_pool *pool, const ck_attention_args *args,
 ck_status ck_attention_check_sizes(const ck_context *context, const ck_attention_args *args);
 ck_status ck_attention_check(const ck_context *context, const ck_attention_args *args);
 
+/* The same for a core that takes windows, a bias, and as many keys as it likes. */
+ck_status ck_general_attention_check_sizes(const ck_context *context, const ck_attention_args *args);
+ck_status ck_general_attention_check(const ck_context *context, const ck_attention_args *args);
+
 typedef struct {
     size_t first, count;
 } ck_range;

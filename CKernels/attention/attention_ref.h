@@ -44,21 +44,25 @@ static inline const float *ck_ref_at(const ck_attention_args *args, const float 
     return x + (index / args->heads * args->tokens + n) * stride + index % args->heads * args->head_dim;
 }
 
-/* mapped[n][t] = map(x[n][t]); rotated = rot(mapped) (rope/README.md) */
+/* rotated = rot(row) for the row of one token (rope/README.md); NULL for no rotation */
+static inline void ck_ref_rotate(const ck_rope *rope, size_t d, size_t n, const double *row, double *rotated) {
+    for (size_t t = 0; t < d; t++) {
+        rotated[t] = row[t];
+        if (rope == NULL) continue;
+        const size_t half = d / 2, y = n / rope->width, x = n % rope->width;
+        const float cosine = t < half ? rope->row_cosine[y * half + t] : rope->column_cosine[x * half + t - half];
+        const float sine = t < half ? rope->row_sine[y * half + t] : rope->column_sine[x * half + t - half];
+        rotated[t] = row[t] * cosine + row[t ^ 1] * sine;
+    }
+}
+
+/* mapped[n][t] = map(x[n][t]); rotated = rot(mapped) */
 static inline void ck_ref_prepare(const ck_attention_args *args, size_t index, double (*map)(double), const float *x,
                                   size_t stride, double *mapped, double *rotated) {
     const size_t d = args->head_dim;
-    const ck_rope *const rope = args->rope;
     for (size_t n = 0; n < args->tokens; n++) {
         for (size_t t = 0; t < d; t++) mapped[n * d + t] = map(ck_ref_at(args, x, stride, index, n)[t]);
-        for (size_t t = 0; t < d; t++) {
-            rotated[n * d + t] = mapped[n * d + t];
-            if (rope == NULL) continue;
-            const size_t half = d / 2, row = n / rope->width, column = n % rope->width;
-            const float cosine = t < half ? rope->row_cosine[row * half + t] : rope->column_cosine[column * half + t - half];
-            const float sine = t < half ? rope->row_sine[row * half + t] : rope->column_sine[column * half + t - half];
-            rotated[n * d + t] = mapped[n * d + t] * cosine + mapped[n * d + (t ^ 1)] * sine;
-        }
+        ck_ref_rotate(args->rope, d, n, mapped + n * d, rotated + n * d);
     }
 }
 
@@ -68,12 +72,16 @@ static inline double ck_ref_dot(const double *a, const double *b, size_t count) 
     return sum;
 }
 
-/* out[n][t] = (core + local) * gate */
+/* out[row][column] = (core + local) * gate */
+static inline void ck_ref_finish_at(const ck_attention_args *args, size_t row, size_t column, double core) {
+    if (args->local) core += args->local[row * args->local_stride + column];
+    if (args->gate) core *= args->gate[row * args->gate_stride + column];
+    args->out[row * args->out_stride + column] = (float)core;
+}
+
+/* The same for element t of token n of head `index`. */
 static inline void ck_ref_finish(const ck_attention_args *args, size_t index, size_t n, size_t t, double core) {
-    if (args->local) core += ck_ref_at(args, args->local, args->local_stride, index, n)[t];
-    if (args->gate) core *= ck_ref_at(args, args->gate, args->gate_stride, index, n)[t];
-    args->out[(index / args->heads * args->tokens + n) * args->out_stride + index % args->heads * args->head_dim + t] =
-        (float)core;
+    ck_ref_finish_at(args, index / args->heads * args->tokens + n, index % args->heads * args->head_dim + t, core);
 }
 
 #endif

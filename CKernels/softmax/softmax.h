@@ -2,26 +2,49 @@
 #define CK_SOFTMAX_H
 
 #include "attention/attention.h"
+#include "attention/windows.h"
 
-/* Most queries of a task and most keys of a tile. */
-enum { CK_SOFTMAX_QUERIES = 64, CK_SOFTMAX_KEYS = 64 };
+enum {
+    CK_SOFTMAX_QUERIES = 64, /* most queries of a block */
+    CK_SOFTMAX_KEYS = 64,    /* most keys of a tile */
+    CK_SOFTMAX_BLOCKS = 2,   /* blocks that share the keys a task has copied for itself */
+    CK_SOFTMAX_NEAR = 256    /* most keys that tasks copy for themselves; more are copied once, before them */
+};
 
-/* How the scratch is divided, in floats: all heads' packed keys, then their values, then each worker's tiles. */
+/*
+ * Queries that share their keys are a group: a head of an image, or of a window of it. The scratch, in floats: all
+ * groups' keys and then their values where they are copied first, each worker's tiles, its own keys and values last.
+ */
 typedef struct {
     size_t width;     /* row stride of every tile but the scores */
-    size_t key_tiles; /* of one head */
-    size_t head;      /* packed keys (or values) of one head */
+    size_t windows;   /* of an image */
+    size_t groups;
+    size_t key_tiles; /* of a group */
+    size_t tasks;     /* of a group */
+    size_t head;      /* keys (or values) of one group */
+    size_t regions;   /* tokens of a window that are told apart, rounded up */
+    int shared;       /* keys and values are copied first */
     size_t worker;
     size_t total;
 } ck_softmax_layout;
 
 static inline ck_softmax_layout ck_softmax_layout_of(const ck_attention_args *args, size_t workers) {
-    ck_softmax_layout l = {.width = ck_tile_width(args->head_dim)};
-    l.key_tiles = ck_ceil_div(args->tokens, CK_SOFTMAX_KEYS);
-    l.head = args->tokens * l.width;
-    l.worker = CK_SOFTMAX_QUERIES * (2 * l.width + CK_SOFTMAX_KEYS + 3);
-    l.total = 2 * args->batch * args->heads * l.head + workers * l.worker;
+    ck_softmax_layout l = {.width = ck_tile_width(args->head_dim), .windows = ck_window_count(args->windows)};
+    const size_t blocks = ck_ceil_div(args->tokens, CK_SOFTMAX_QUERIES);
+    l.groups = args->batch * l.windows * args->heads;
+    l.key_tiles = ck_ceil_div(args->key_tokens, CK_SOFTMAX_KEYS);
+    l.shared = args->windows == NULL && args->key_tokens > CK_SOFTMAX_NEAR;
+    l.tasks = args->windows ? 1 : l.shared ? blocks : ck_ceil_div(blocks, CK_SOFTMAX_BLOCKS);
+    l.head = args->key_tokens * l.width;
+    l.regions = args->windows ? blocks * CK_SOFTMAX_QUERIES : 0;
+    l.worker = CK_SOFTMAX_QUERIES * (2 * l.width + CK_SOFTMAX_KEYS + 3) + l.regions + (l.shared ? 0 : 2 * l.head);
+    l.total = (l.shared ? 2 * l.groups * l.head : 0) + workers * l.worker;
     return l;
+}
+
+/* Doubles of scratch that a worker of the specification needs. */
+static inline size_t ck_softmax_ref_doubles(const ck_attention_args *args) {
+    return 2 * (args->key_tokens + 1) * args->head_dim + args->key_tokens;
 }
 
 ck_attention_function ck_softmax_attention_f32_ref, ck_softmax_attention_f32_portable, ck_softmax_attention_f32_avx2,

@@ -2,7 +2,7 @@
  * Softmax attention, tiled (mathematics and order of summation: softmax/README.md).
  *
  * The scores of a tile are held transposed, [key][query]: the maximum and the sum over the keys are then vertical, and
- * both products are plain tile products (scores = K Q^T with Q^T packed once per task, out = scores^T V).
+ * both products are plain tile products (scores = K Q^T with Q^T packed once per block, out = scores^T V).
  */
 #include "softmax/softmax.h"
 
@@ -16,20 +16,95 @@ typedef struct {
     float *keys, *values, *workers;
 } softmax_job;
 
-/* Task: one key tile of one head. Rotates keys and copies values into contiguous rows. */
-static void pack_keys(void *job, size_t task, size_t worker) {
+/* Queries that share their keys: a head of an image, or of a window of it. */
+typedef struct {
+    const ck_windows *windows;
+    size_t window, head;
+    size_t query_row, key_row; /* first rows of the image in q, local, gate and out, in k and v */
+    size_t column;
+    const float *regions; /* of its tokens, where the roll brought several together and they are kept apart */
+} softmax_group;
+
+static softmax_group group_of(const softmax_job *job, size_t index) {
+    const ck_attention_args *const args = job->args;
+    const size_t image = index / args->heads / job->layout.windows;
+    softmax_group g = {.windows = args->windows,
+                       .window = index / args->heads % job->layout.windows,
+                       .head = index % args->heads,
+                       .query_row = image * args->tokens,
+                       .key_row = image * args->key_tokens,
+                       .column = index % args->heads * args->head_dim};
+    if (args->windows) g.query_row = g.key_row = image * args->windows->height * args->windows->width;
+    return g;
+}
+
+/* tile = weights * x for some tokens of a group, whose image starts at row `row`; `outside` stands for padding */
+static void copy_rows(const softmax_group *group, ck_range tokens, const float *weights, const float *x, size_t stride,
+                      size_t row, const float *outside, size_t head_dim, float *tile, size_t width) {
+    for (size_t done = 0; done < tokens.count;) {
+        const ck_run run = ck_run_at(group->windows, group->window, tokens.first + done, tokens.count - done);
+        const float *const own = weights ? weights + done : NULL;
+        if (!run.outside) {
+            weigh_rows(own, x + (row + run.row) * stride + group->column, stride, run.count, head_dim, tile, width);
+        } else if (outside) {
+            weigh_rows(own, outside + group->column, 0, run.count, head_dim, tile, width);
+        } else {
+            zero(tile, run.count * width);
+        }
+        done += run.count;
+        tile += run.count * width;
+    }
+}
+
+/* Rotates a tile of keys and copies their values into contiguous rows. */
+static void copy_keys(const softmax_job *job, const softmax_group *group, ck_range tile, float *keys, float *values) {
+    const ck_attention_args *const args = job->args;
+    const ck_windows *const windows = args->windows;
+    const size_t width = job->layout.width, d = args->head_dim;
+    keys += tile.first * width;
+    copy_rows(group, tile, NULL, args->k, args->k_stride, group->key_row, windows ? windows->outside_key : NULL, d,
+              keys, width);
+    if (args->rope) rotate_rows(args->rope, tile.first, tile.count, keys, width);
+    copy_rows(group, tile, NULL, args->v, args->v_stride, group->key_row, windows ? windows->outside_value : NULL, d,
+              values + tile.first * width, width);
+}
+
+/* Task: one key tile of one group. */
+static void copy_shared_keys(void *job, size_t task, size_t worker) {
     (void)worker;
     const softmax_job *const own = job;
-    const ck_attention_args *const args = own->args;
-    const size_t width = own->layout.width, d = args->head_dim, index = task / own->layout.key_tiles;
-    const ck_range tile = ck_part(args->tokens, own->layout.key_tiles, task % own->layout.key_tiles);
-    const ck_head head = head_of(args, index);
-    const size_t at = index * own->layout.head + tile.first * width;
-    weigh_rows(NULL, head_rows(args->k, args->k_stride, head, tile.first), args->k_stride, tile.count, d,
-               own->keys + at, width);
-    if (args->rope) rotate_rows(args->rope, tile.first, tile.count, own->keys + at, width);
-    weigh_rows(NULL, head_rows(args->v, args->v_stride, head, tile.first), args->v_stride, tile.count, d,
-               own->values + at, width);
+    const size_t tiles = own->layout.key_tiles, index = task / tiles;
+    const softmax_group group = group_of(own, index);
+    copy_keys(own, &group, ck_part(own->args->key_tokens, tiles, task % tiles), own->keys + index * own->layout.head,
+              own->values + index * own->layout.head);
+}
+
+/* scores += bias, whose rows are `stride` floats apart */
+static void add_bias(float *scores, size_t keys, size_t queries, const float *bias, size_t stride) {
+    for (size_t k = 0; k < keys; k++, scores += CK_SOFTMAX_QUERIES, bias += stride) {
+        size_t q = 0;
+        for (; q + VL <= queries; q += VL) v_store(scores + q, v_add(v_load(scores + q), v_load(bias + q)));
+        if (q < queries) v_store(scores + q, v_add(v_load(scores + q), v_load_n(bias + q, queries - q)));
+    }
+}
+
+/* scores += separation where key and query come from different regions of the rolled grid */
+static void separate(const softmax_group *group, float *scores, ck_range keys, ck_range queries) {
+    const vf separation = v_set(group->windows->separation);
+    for (size_t k = 0; k < keys.count; k++, scores += CK_SOFTMAX_QUERIES) {
+        const vf region = v_set(group->regions[keys.first + k]);
+        for (size_t q = 0; q < queries.count; q += VL) {
+            const vf score = v_load(scores + q);
+            const vf distance = v_abs(v_sub(v_load(group->regions + queries.first + q), region));
+            v_store(scores + q, v_select_gt(distance, v_zero(), v_add(score, separation), score));
+        }
+    }
+}
+
+/* exp(x) for x <= 0, and 0 for x < -87: arithmetic with subnormal numbers takes a hundred times as long. */
+CK_INLINE vf weight_of(vf x) {
+    const vf lowest = v_set(-87.0f);
+    return v_select_gt(lowest, x, v_zero(), v_exp_nonpositive(v_max(lowest, x)));
 }
 
 /*
@@ -44,62 +119,100 @@ static void weigh_scores(float *scores, size_t keys, size_t queries, float *high
         vf own = v_zero();
         for (size_t k = 0; k < keys; k++) {
             float *const score = scores + k * CK_SOFTMAX_QUERIES + q;
-            const vf weight = v_exp_nonpositive(v_sub(v_load(score), now));
+            const vf weight = weight_of(v_sub(v_load(score), now));
             v_store(score, weight);
             own = v_add(own, weight);
         }
-        const vf less = v_exp_nonpositive(v_sub(before, now));
+        const vf less = weight_of(v_sub(before, now));
         v_store(highest + q, now);
         v_store(decay + q, less);
         v_store(sum + q, v_fma(v_load(sum + q), less, own));
     }
 }
 
-/* Task: up to CK_SOFTMAX_QUERIES queries of one head against all of its keys. */
-static void attend(void *job, size_t task, size_t worker) {
-    const softmax_job *const own = job;
-    const ck_attention_args *const args = own->args;
-    const size_t width = own->layout.width, d = args->head_dim, vectors = ck_ceil_div(d, VL);
-    const size_t blocks = ck_ceil_div(args->tokens, CK_SOFTMAX_QUERIES), index = task / blocks;
-    const size_t token = task % blocks * CK_SOFTMAX_QUERIES, left = args->tokens - token;
-    const size_t queries = left < CK_SOFTMAX_QUERIES ? left : CK_SOFTMAX_QUERIES;
-    const ck_head head = head_of(args, index);
+/* Writes the results of some queries to where their tokens lie. */
+static void finish_queries(const softmax_job *job, const softmax_group *group, ck_range tokens, const float *core,
+                           const float *scale) {
+    const size_t width = job->layout.width;
+    for (size_t done = 0; done < tokens.count;) {
+        const ck_run run = ck_run_at(group->windows, group->window, tokens.first + done, tokens.count - done);
+        const ck_head head = {group->query_row, group->column};
+        if (!run.outside)
+            finish_rows(job->args, head, run.row, run.count, core + done * width, width, scale + done, NULL, NULL);
+        done += run.count;
+    }
+}
 
-    float *const out = own->workers + worker * own->layout.worker;
-    float *const turned = out + CK_SOFTMAX_QUERIES * width;
+/* A block of queries of a group against all of its keys. */
+static void attend_block(const softmax_job *job, const softmax_group *group, ck_range block, const float *keys,
+                         const float *values, float *tiles) {
+    const ck_attention_args *const args = job->args;
+    const size_t width = job->layout.width, d = args->head_dim, queries = block.count;
+    float *const out = tiles, *const turned = out + CK_SOFTMAX_QUERIES * width;
     float *const scores = turned + CK_SOFTMAX_QUERIES * width;
     float *const highest = scores + CK_SOFTMAX_KEYS * CK_SOFTMAX_QUERIES;
     float *const sum = highest + CK_SOFTMAX_QUERIES, *const decay = sum + CK_SOFTMAX_QUERIES;
 
     for (size_t q = 0; q < CK_SOFTMAX_QUERIES; q++) highest[q] = -INFINITY, sum[q] = 0, decay[q] = 1 / sqrtf((float)d);
-    weigh_rows(decay, head_rows(args->q, args->q_stride, head, token), args->q_stride, queries, d, out, width);
-    if (args->rope) rotate_rows(args->rope, token, queries, out, width);
-    zero(out + queries * width, (CK_SOFTMAX_QUERIES - queries) * width);
-    transpose(out, width, CK_SOFTMAX_QUERIES, d, turned, CK_SOFTMAX_QUERIES);
+    copy_rows(group, block, decay, args->q, args->q_stride, group->query_row, NULL, d, out, width);
+    if (args->rope) rotate_rows(args->rope, block.first, queries, out, width);
+    const size_t padded = ck_ceil_div(queries, VL) * VL;
+    zero(out + queries * width, (padded - queries) * width);
+    transpose(out, width, padded, d, turned, CK_SOFTMAX_QUERIES);
 
     zero(out, queries * width);
-    for (size_t t = 0; t < own->layout.key_tiles; t++) {
-        const ck_range tile = ck_part(args->tokens, own->layout.key_tiles, t);
-        const size_t at = index * own->layout.head + tile.first * width;
-        product_of_rows((tile_product){.rows = tile.count, .vectors = ck_ceil_div(queries, VL), .steps = d,
-                                       .a = own->keys + at, .a_stride = width,
+    for (size_t t = 0; t < job->layout.key_tiles; t++) {
+        const ck_range tile = ck_part(args->key_tokens, job->layout.key_tiles, t);
+        product_of_rows((tile_product){.rows = tile.count, .vectors = padded / VL, .steps = d,
+                                       .a = keys + tile.first * width, .a_stride = width,
                                        .b = turned, .b_stride = CK_SOFTMAX_QUERIES,
                                        .c = scores, .c_stride = CK_SOFTMAX_QUERIES});
+        if (args->bias)
+            add_bias(scores, tile.count, queries,
+                     args->bias + (group->head * args->key_tokens + tile.first) * args->bias_stride + block.first,
+                     args->bias_stride);
+        if (group->regions) separate(group, scores, tile, block);
         weigh_scores(scores, tile.count, queries, highest, sum, decay);
-        product_of_columns((tile_product){.rows = queries, .vectors = vectors, .steps = tile.count,
+        product_of_columns((tile_product){.rows = queries, .vectors = ck_ceil_div(d, VL), .steps = tile.count,
                                           .a = scores, .a_stride = CK_SOFTMAX_QUERIES,
-                                          .b = own->values + at, .b_stride = width,
+                                          .b = values + tile.first * width, .b_stride = width,
                                           .c = out, .c_stride = width, .decay = decay, .decay_step = 1});
     }
     for (size_t q = 0; q < queries; q++) sum[q] = 1 / sum[q];
-    finish_rows(args, head, token, queries, out, width, sum, NULL, NULL);
+    finish_queries(job, group, block, out, sum);
+}
+
+/* Task: some blocks of queries of one group. */
+static void attend(void *job, size_t task, size_t worker) {
+    const softmax_job *const own = job;
+    const ck_softmax_layout *const layout = &own->layout;
+    const size_t index = task / layout->tasks, tokens = own->args->tokens;
+    softmax_group group = group_of(own, index);
+    float *const tiles = own->workers + worker * layout->worker;
+    float *const regions = tiles + layout->worker - 2 * layout->head - layout->regions;
+    float *keys = own->keys + index * layout->head, *values = own->values + index * layout->head;
+    if (!layout->shared) {
+        keys = tiles + layout->worker - 2 * layout->head;
+        values = keys + layout->head;
+        copy_keys(own, &group, (ck_range){0, own->args->key_tokens}, keys, values);
+    }
+    if (group.windows && group.windows->separation != 0 && ck_window_regions(group.windows, group.window, regions))
+        group.regions = regions;
+    const ck_range blocks = ck_part(ck_ceil_div(tokens, CK_SOFTMAX_QUERIES), layout->tasks, task % layout->tasks);
+    for (size_t block = blocks.first; block < blocks.first + blocks.count; block++) {
+        const size_t first = block * CK_SOFTMAX_QUERIES, left = tokens - first;
+        const ck_range queries = {first, left < CK_SOFTMAX_QUERIES ? left : CK_SOFTMAX_QUERIES};
+        attend_block(own, &group, queries, keys, values, tiles);
+    }
 }
 
 void CK_NAME(ck_softmax_attention_f32)(ck_pool *pool, const ck_attention_args *args, float *scratch) {
-    softmax_job job = {args, ck_softmax_layout_of(args, ck_pool_threads(pool)), scratch, NULL, NULL};
-    const size_t heads = args->batch * args->heads;
-    job.values = job.keys + heads * job.layout.head;
-    job.workers = job.values + heads * job.layout.head;
-    ck_pool_run(pool, heads * job.layout.key_tiles, pack_keys, &job);
-    ck_pool_run(pool, heads * ck_ceil_div(args->tokens, CK_SOFTMAX_QUERIES), attend, &job);
+    softmax_job job = {.args = args, .layout = ck_softmax_layout_of(args, ck_pool_threads(pool))};
+    const ck_softmax_layout *const layout = &job.layout;
+    const size_t copied = layout->shared ? layout->groups * layout->head : 0;
+    job.keys = scratch;
+    job.values = scratch + copied;
+    job.workers = scratch + 2 * copied;
+    if (layout->shared) ck_pool_run(pool, layout->groups * layout->key_tiles, copy_shared_keys, &job);
+    ck_pool_run(pool, layout->groups * layout->tasks, attend, &job);
 }

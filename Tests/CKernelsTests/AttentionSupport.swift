@@ -95,9 +95,10 @@ final class AttentionOperands {
         var context = ck_context(isa: isa, pool: pool?.pool)
         let status = withRope { rope in
             var arguments = ck_attention_args(
-                batch: shape.batch, heads: shape.heads, tokens: shape.tokens, head_dim: shape.headDim,
+                batch: shape.batch, heads: shape.heads, tokens: shape.tokens, key_tokens: shape.tokens,
+                head_dim: shape.headDim,
                 q: queries.pointer, k: keys.pointer, v: values.pointer, q_stride: queries.stride,
-                k_stride: keys.stride, v_stride: values.stride, rope: rope,
+                k_stride: keys.stride, v_stride: values.stride, rope: rope, bias: nil, bias_stride: 0, windows: nil,
                 local: shape.local == .none ? nil : UnsafePointer(source.pointer), local_stride: source.stride,
                 gate: shape.gate ? UnsafePointer(gate.pointer) : nil, gate_stride: gate.stride, out: out.pointer,
                 out_stride: out.stride)

@@ -145,8 +145,10 @@ let fastISAs = runnableISAs.filter { $0 != CK_ISA_REF }
             var context = ck_context(isa: isa, pool: nil)
             var arguments = ck_attention_args()
             (arguments.batch, arguments.heads, arguments.tokens, arguments.head_dim) = (1, 1, tokens, 64)
+            arguments.key_tokens = tokens
             return core.scratchBytes(&context, &arguments)
         }
+        #expect(bytes(1_000_000) > 0)
         #expect(bytes(1_000_000) <= 2 * 1_000_000 * 64 * 4 + (1 << 20))
         if core != .softmax { #expect(bytes(1_000_000) < 2 << 20) }
     }
@@ -158,8 +160,10 @@ let fastISAs = runnableISAs.filter { $0 != CK_ISA_REF }
         func status(_ isa: ck_isa = CK_ISA_PORTABLE, _ change: (inout ck_attention_args) -> Void) -> ck_status {
             var context = ck_context(isa: isa, pool: nil)
             var arguments = ck_attention_args(
-                batch: 1, heads: 2, tokens: 6, head_dim: 8, q: operands.queries.pointer, k: operands.keys.pointer,
-                v: operands.values.pointer, q_stride: 16, k_stride: 16, v_stride: 16, rope: nil, local: nil,
+                batch: 1, heads: 2, tokens: 6, key_tokens: 6, head_dim: 8, q: operands.queries.pointer,
+                k: operands.keys.pointer,
+                v: operands.values.pointer, q_stride: 16, k_stride: 16, v_stride: 16, rope: nil, bias: nil,
+                bias_stride: 0, windows: nil, local: nil,
                 local_stride: 0, gate: nil, gate_stride: 0, out: operands.local.pointer, out_stride: 16)
             change(&arguments)
             return core.run(&context, &arguments, scratch.pointer)
@@ -168,6 +172,7 @@ let fastISAs = runnableISAs.filter { $0 != CK_ISA_REF }
         #expect(status { $0.batch = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.heads = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.tokens = 0 } == CK_BAD_SHAPE)
+        #expect(status { $0.key_tokens = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.head_dim = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.head_dim = 1025 } == CK_BAD_SHAPE)
         #expect(status { $0.heads = .max } == CK_BAD_SHAPE)
