@@ -123,6 +123,30 @@ CK_INLINE void read_summary(const float *queries, const float *summary, size_t t
                                    .c = core, .c_stride = width});
 }
 
+/*
+ * Adds up a chunk's keys and values, their features f = map(k): d rows sum of rot(f)^T v, one row sum of f (not rotated),
+ * one row sum of v. `tiles` holds two tiles and one row.
+ */
+CK_INLINE void gather_sums(vf (*map)(vf), const ck_attention_args *args, const ck_linear_plan *plan,
+                           const linear_chunk *chunk, const size_t d, float *tiles, float *summary) {
+    const size_t width = ck_tile_width(d);
+    float *const keys = tiles, *const values = keys + plan->tile * width;
+    float *const key_sum = values + plan->tile * width; /* of a tile: short sums first */
+    zero(summary, (d + 2) * width);
+    for (size_t t = 0; t < chunk->tiles; t++) {
+        const ck_range tile = tile_of(chunk, t);
+        const row_source key = source(args->k, args->k_stride, chunk->head, tile.first);
+        const row_source value = source(args->v, args->v_stride, chunk->head, tile.first);
+        const feature_uses uses = {.sum = key_sum, .upcoming = {value}};
+        zero(key_sum, width);
+        feature_rows(map, FEATURE_SUM, key, tile, args->rope, d, &uses, keys, width);
+        sum_rows(NULL, key_sum, 1, d, width, 1, summary + d * width);
+        weigh_rows(NULL, value.x, value.stride, tile.count, d, values, width);
+        sum_rows(NULL, values, tile.count, d, width, 1, summary + (d + 1) * width);
+        add_outer_products(keys, values, tile.count, d, width, 1, summary);
+    }
+}
+
 /* to = sum over the chunks of weights[chunk] * from[chunk], in the order of the chunks; `to` may be the first */
 CK_INLINE void combine_chunks(const float *from, size_t chunk_stride, size_t chunks, const float *weights, float *to,
                               size_t count) {
@@ -131,6 +155,19 @@ CK_INLINE void combine_chunks(const float *from, size_t chunk_stride, size_t chu
         for (size_t c = 0; c < chunks; c++) sum = v_fma(v_set(weights[c]), v_load(from + c * chunk_stride + i), sum);
         v_store(to + i, sum);
     }
+}
+
+/*
+ * Combines row `row` of the summaries that `gather_sums` made, into the first one: the first d rows and the features
+ * become means times d^-1/2, the values means.
+ */
+CK_INLINE void combine_means(const ck_attention_args *args, const ck_linear_plan *plan, size_t row, float *first,
+                             size_t chunk_stride) {
+    const float scale = row <= args->head_dim ? 1 / sqrtf((float)args->head_dim) : 1;
+    float weights[CK_LINEAR_CHUNKS];
+    for (size_t c = 0; c < plan->chunks; c++) weights[c] = scale / (float)args->tokens;
+    first += row * plan->width;
+    combine_chunks(first, chunk_stride, plan->chunks, weights, first, plan->width);
 }
 
 /* x = exp(x - highest), with highest at least every x */

@@ -65,4 +65,21 @@ size_t ck_rala_scratch(const ck_context *context, const ck_attention_args *args)
 ck_status ck_mala_f32(const ck_context *context, const ck_attention_args *args, void *scratch);
 size_t ck_mala_scratch(const ck_context *context, const ck_attention_args *args);
 
+/** The kernel function of InLine attention. */
+typedef enum {
+    CK_INLINE_IDENTITY = 0, /**< x */
+    CK_INLINE_RELU,         /**< max(x, 0) */
+    CK_INLINE_LEAKY_RELU,   /**< x for x > 0, else 0.01 x */
+    CK_INLINE_EXP,          /**< exp(0.2 x) */
+    CK_INLINE_COUNT
+} ck_inline_function;
+
+/**
+ * Injective linear attention (mathematics: inline/README.md). Tokens need not form a grid; there is no rotation:
+ * `args->rope` is NULL.
+ */
+ck_status ck_inline_f32(const ck_context *context, const ck_attention_args *args, ck_inline_function function,
+                        void *scratch);
+size_t ck_inline_scratch(const ck_context *context, const ck_attention_args *args);
+
 #endif

@@ -11,26 +11,9 @@ typedef struct {
 
 /* Task: one chunk. Sums S, the mapped keys and the values. */
 CK_INLINE void mala_gather_keys_of(const mala_job *job, size_t task, size_t worker, const size_t d) {
-    const ck_attention_args *const args = job->args;
-    const ck_linear_plan *const plan = &job->layout.plan;
-    const size_t width = ck_tile_width(d);
-    const linear_chunk chunk = chunk_of(args, plan, task);
-    float *const keys = job->workers + worker * job->layout.worker, *const values = keys + plan->tile * width;
-    float *const key_sum = values + plan->tile * width; /* of a tile: short sums first */
-    float *const summary = job->summaries + task * job->layout.summary;
-    zero(summary, job->layout.summary);
-    for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
-        const row_source key = source(args->k, args->k_stride, chunk.head, tile.first);
-        const row_source value = source(args->v, args->v_stride, chunk.head, tile.first);
-        const feature_uses uses = {.sum = key_sum, .upcoming = {value}};
-        zero(key_sum, width);
-        feature_rows(v_elu1, FEATURE_SUM, key, tile, args->rope, d, &uses, keys, width);
-        sum_rows(NULL, key_sum, 1, d, width, 1, summary + d * width);
-        weigh_rows(NULL, value.x, value.stride, tile.count, d, values, width);
-        sum_rows(NULL, values, tile.count, d, width, 1, summary + (d + 1) * width);
-        add_outer_products(keys, values, tile.count, d, width, 1, summary);
-    }
+    const linear_chunk chunk = chunk_of(job->args, &job->layout.plan, task);
+    gather_sums(v_elu1, job->args, &job->layout.plan, &chunk, d, job->workers + worker * job->layout.worker,
+                job->summaries + task * job->layout.summary);
 }
 CK_WITH_HEAD_DIM(mala_gather_keys, mala_job)
 
@@ -38,13 +21,9 @@ CK_WITH_HEAD_DIM(mala_gather_keys, mala_job)
 static void mala_combine(void *arguments, size_t task, size_t worker) {
     (void)worker;
     const mala_job *const job = arguments;
-    const size_t d = job->args->head_dim, chunks = job->layout.plan.chunks, width = job->layout.plan.width;
-    const size_t row = task % (d + 2);
-    const float scale = row <= d ? 1 / sqrtf((float)d) : 1;
-    float weights[CK_LINEAR_CHUNKS];
-    for (size_t c = 0; c < chunks; c++) weights[c] = scale / (float)job->args->tokens;
-    float *const first = job->summaries + task / (d + 2) * chunks * job->layout.summary + row * width;
-    combine_chunks(first, job->layout.summary, chunks, weights, first, width);
+    const size_t rows = job->args->head_dim + 2, chunks = job->layout.plan.chunks;
+    combine_means(job->args, &job->layout.plan, task % rows, job->summaries + task / rows * chunks * job->layout.summary,
+                  job->layout.summary);
 }
 
 /* Task: one chunk. Answers its queries. */

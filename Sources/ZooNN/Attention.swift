@@ -10,6 +10,8 @@ package enum AttentionCore: Sendable {
     case rala
     /// Magnitude-aware linear attention, arXiv 2507.00698.
     case mala
+    /// Injective linear attention, arXiv 2412.06590; without rotary position embedding.
+    case inline(InLineKernel)
 
     /// Writes `(core(q, k, v) + local) * gate` to `output`.
     ///
@@ -54,6 +56,36 @@ package enum AttentionCore: Sendable {
         case .softmax: Cost(attention: 2 * tokens * (keys ?? tokens) * headDim * heads)
         case .rala: Cost(attention: 2 * tokens * headDim * headDim * heads + 2 * tokens * headDim * heads)
         case .mala: Cost(attention: 2 * tokens * headDim * headDim * heads + tokens * headDim * heads)
+        case .inline: Cost(attention: 2 * tokens * headDim * headDim * heads)
+        }
+    }
+}
+
+extension AttentionCore: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .softmax: "softmax"
+        case .rala: "rala"
+        case .mala: "mala"
+        case .inline(let kernel): "inline \(kernel)"
+        }
+    }
+}
+
+/// The kernel function of InLine attention, applied to queries and keys element by element.
+package enum InLineKernel: String, Sendable, CaseIterable {
+    case identity, relu
+    /// Slope 0.01 below zero.
+    case leakyrelu
+    /// exp(0.2 x)
+    case exp
+
+    fileprivate var function: ck_inline_function {
+        switch self {
+        case .identity: CK_INLINE_IDENTITY
+        case .relu: CK_INLINE_RELU
+        case .leakyrelu: CK_INLINE_LEAKY_RELU
+        case .exp: CK_INLINE_EXP
         }
     }
 }
@@ -139,6 +171,7 @@ package struct AttentionCall: KernelCall {
             case .softmax: ck_softmax_attention_scratch(context, arguments)
             case .rala: ck_rala_scratch(context, arguments)
             case .mala: ck_mala_scratch(context, arguments)
+            case .inline: ck_inline_scratch(context, arguments)
             }
         }
     }
@@ -151,6 +184,7 @@ package struct AttentionCall: KernelCall {
             case .softmax: ck_softmax_attention_f32(context, arguments, scratch)
             case .rala: ck_rala_f32(context, arguments, scratch)
             case .mala: ck_mala_f32(context, arguments, scratch)
+            case .inline(let kernel): ck_inline_f32(context, arguments, kernel.function, scratch)
             }
         }
     }

@@ -62,7 +62,7 @@ struct OperatorCommand: ParsableCommand, Exemplified {
     }
 
     private static func compute(
-        _ operator: Operator, _ file: SafetensorsFile, prefix: String, parameters: [String: Double],
+        _ operator: Operator, _ file: SafetensorsFile, prefix: String, parameters: [String: String],
         on runtime: Runtime
     ) throws -> Tensor {
         var tensors: [String: Tensor] = [:]
@@ -86,16 +86,14 @@ struct OperatorCommand: ParsableCommand, Exemplified {
         }
     }
 
-    private func parsedParameters() throws -> [String: Double] {
-        var result: [String: Double] = [:]
+    private func parsedParameters() throws -> [String: String] {
+        var result: [String: String] = [:]
         for text in parameters {
-            guard let equals = text.firstIndex(of: "="), equals != text.startIndex,
-                let value = Double(text[text.index(after: equals)...])
-            else {
-                throw ZooError(.usage, "--param is malformed", expected: "NAME=NUMBER", found: text)
+            guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+                throw ZooError(.usage, "--param is malformed", expected: "NAME=VALUE", found: text)
             }
             let name = String(text[..<equals])
-            guard result.updateValue(value, forKey: name) == nil else {
+            guard result.updateValue(String(text[text.index(after: equals)...]), forKey: name) == nil else {
                 throw ZooError(.usage, "--param is given twice", at: name)
             }
         }
@@ -108,9 +106,7 @@ struct OperatorCommand: ParsableCommand, Exemplified {
             let inputs = entry.inputs.map {
                 "    \($0.name) \($0.shape)\($0.isRequired ? "" : ", optional"): \($0.summary)"
             }
-            let parameters = entry.parameters.map {
-                "    --param \($0.name)=\($0.defaultValue) in \($0.range): \($0.summary)"
-            }
+            let parameters = entry.parameters.map { "    --param \($0.name)=\($0.values): \($0.summary)" }
             return ([entry.name, "  \(entry.summary)"] + inputs + parameters).joined(separator: "\n")
         }.joined(separator: "\n\n")
     }

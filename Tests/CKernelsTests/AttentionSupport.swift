@@ -4,12 +4,27 @@ import Testing
 /// The attention cores and their entries.
 enum Core: String, CaseIterable {
     case softmax, rala, mala
+    case inlineIdentity, inlineReLU, inlineLeakyReLU, inlineExp
+
+    /// Whether queries and keys can be turned by their token's place.
+    var rotates: Bool { inlineFunction == nil }
+
+    private var inlineFunction: ck_inline_function? {
+        switch self {
+        case .softmax, .rala, .mala: nil
+        case .inlineIdentity: CK_INLINE_IDENTITY
+        case .inlineReLU: CK_INLINE_RELU
+        case .inlineLeakyReLU: CK_INLINE_LEAKY_RELU
+        case .inlineExp: CK_INLINE_EXP
+        }
+    }
 
     func scratchBytes(_ context: inout ck_context, _ arguments: inout ck_attention_args) -> Int {
         switch self {
         case .softmax: ck_softmax_attention_scratch(&context, &arguments)
         case .rala: ck_rala_scratch(&context, &arguments)
         case .mala: ck_mala_scratch(&context, &arguments)
+        case .inlineIdentity, .inlineReLU, .inlineLeakyReLU, .inlineExp: ck_inline_scratch(&context, &arguments)
         }
     }
 
@@ -20,6 +35,8 @@ enum Core: String, CaseIterable {
         case .softmax: ck_softmax_attention_f32(&context, &arguments, scratch)
         case .rala: ck_rala_f32(&context, &arguments, scratch)
         case .mala: ck_mala_f32(&context, &arguments, scratch)
+        case .inlineIdentity, .inlineReLU, .inlineLeakyReLU, .inlineExp:
+            ck_inline_f32(&context, &arguments, inlineFunction ?? CK_INLINE_COUNT, scratch)
         }
     }
 }
@@ -86,14 +103,15 @@ final class AttentionOperands {
         }
     }
 
-    /// Runs a core in exactly the scratch it asks for, NaN-filled, into a NaN-filled output.
+    /// Runs a core in exactly the scratch it asks for, NaN-filled, into a NaN-filled output. A core that does not rotate
+    /// gets no rope.
     func run(_ core: Core, _ isa: ck_isa, pool: TestPool? = nil) -> GuardedMatrix {
         let out = GuardedMatrix(
             shape.rows, shape.channels, stride: shape.channels + shape.padding, misalignment: shape.misalignment)
         if shape.local == .output { out.copyValues(from: local) }
         let source = shape.local == .output ? out : local
         var context = ck_context(isa: isa, pool: pool?.pool)
-        let status = withRope { rope in
+        let status = withRope(of: core) { rope in
             var arguments = ck_attention_args(
                 batch: shape.batch, heads: shape.heads, tokens: shape.tokens, key_tokens: shape.tokens,
                 head_dim: shape.headDim,
@@ -112,8 +130,8 @@ final class AttentionOperands {
         return out
     }
 
-    private func withRope<R>(_ body: (UnsafePointer<ck_rope>?) -> R) -> R {
-        guard let tables else { return body(nil) }
+    private func withRope<R>(of core: Core, _ body: (UnsafePointer<ck_rope>?) -> R) -> R {
+        guard let tables, core.rotates else { return body(nil) }
         return withUnsafePointer(to: tables.rope, body)
     }
 }

@@ -191,6 +191,10 @@ let fastISAs = runnableISAs.filter { $0 != CK_ISA_REF }
             let tables = RopeTables(height: height, width: width, headDim: headDim)
             withUnsafePointer(to: tables.rope) { rope in #expect(status { $0.rope = rope } == CK_BAD_SHAPE) }
         }
+        if !core.rotates {
+            let tables = RopeTables(height: 2, width: 3, headDim: 8)
+            withUnsafePointer(to: tables.rope) { rope in #expect(status { $0.rope = rope } == CK_BAD_ARGUMENT) }
+        }
         var empty = ck_rope(
             height: 2, width: 3, head_dim: 8, row_cosine: nil, row_sine: nil, column_cosine: nil, column_sine: nil)
         withUnsafePointer(to: &empty) { rope in #expect(status { $0.rope = rope } == CK_BAD_ARGUMENT) }

@@ -73,7 +73,58 @@ private struct GoldenCore {
     }
 }
 
+/// The cases of InLine attention: inputs by the seeded rule, outputs of the official code in float64.
+private struct GoldenInLine {
+    static let cores = [
+        "identity": Core.inlineIdentity, "relu": .inlineReLU, "leakyrelu": .inlineLeakyReLU, "exp": .inlineExp,
+    ]
+
+    let core: Core
+    let operands: AttentionOperands
+    let truth: [Double]
+    /// Of the official float32 run: largest difference, and root mean square difference over that of the output.
+    let noise: (largest: Double, relative: Double)
+
+    init(_ name: String, _ entry: [String: Any], outputs: SafetensorsFile) throws {
+        func number(_ key: String) throws -> Int { try #require(entry[key] as? Int) }
+        let function = try #require(entry["kernel_function"] as? String)
+        core = try #require(Self.cores[function])
+        let magnitude = Float(try #require(entry["magnitude"] as? Double))
+        let shape = AttentionShape(
+            batch: try number("B") * number("heads"), width: try number("N"), headDim: try number("head_dim"),
+            rope: false)
+        operands = AttentionOperands(shape)
+        let rules: [(String, GuardedMatrix, scale: Float, offset: Float)] = [
+            ("q", operands.queries, 2 * magnitude, 0), ("k", operands.keys, magnitude, 0.5),
+            ("v", operands.values, magnitude, -0.25),
+        ]
+        for (letter, matrix, scale, offset) in rules {
+            let s = SeededSource.uniform(letter, shape: [shape.rows, shape.headDim]).values
+            matrix.update { row, column, _ in scale * s[row * shape.headDim + column] + offset }
+        }
+        truth = try outputs.tensor("\(name).out").values.map(Double.init)
+        let recorded = try #require(entry["noise_fp32_vs_fp64"] as? [String: Double])
+        noise = (try #require(recorded["max_abs_diff"]), try #require(recorded["rms_diff_over_rms"]))
+    }
+}
+
 @Suite struct GoldenAttentionTests {
+    @Test func fidelityToOfficialInLineAttention() throws {
+        let outputs = try SafetensorsFile(path: Fixtures.path("operators/inline_op_core.safetensors"))
+        let cases = try #require(
+            try Fixtures.json(Fixtures.path("operators/inline_op_core.json"))["cases"] as? [String: [String: Any]])
+        for (name, entry) in cases {
+            let golden = try GoldenInLine(name, entry, outputs: outputs)
+            for isa in runnableISAs {
+                let out = golden.operands.run(golden.core, isa).values
+                let largest = zip(out, golden.truth).reduce(0) { max($0, abs(Double($1.0) - $1.1)) }
+                let comment = Comment("\(name) on \(isa.testDescription)")
+                #expect(largest <= 4 * golden.noise.largest, comment)
+                #expect(relativeL2(out, golden.truth) <= 4 * golden.noise.relative, comment)
+            }
+        }
+    }
+
     /// Every output of every case on every instruction set: at most four times as far from a float64 evaluation as the
     /// official float32 run is; and the specification, which that is measured by, within the official run's noise.
     @Test(arguments: [Core.rala, .mala])

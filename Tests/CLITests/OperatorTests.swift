@@ -62,6 +62,42 @@ import ZooNN
         }
     }
 
+    /// One run per kernel function, all of its cases in one file.
+    @Test(arguments: InLineKernel.allCases, InstructionSet.available)
+    func fidelityOfInLine(kernel: InLineKernel, isa: InstructionSet) throws {
+        let folder = try TemporaryFolder()
+        let json = try Fixtures.json(Fixtures.path("operators/inline_op_core.json"))
+        let expected = try SafetensorsFile(path: Fixtures.path("operators/inline_op_core.safetensors"))
+        let all = try #require(json["cases"] as? [String: [String: Any]])
+        let cases = all.filter { $1["kernel_function"] as? String == kernel.rawValue }
+        var writer = SafetensorsWriter()
+        for (name, entry) in cases {
+            let sizes = try ["B", "heads", "N", "head_dim"].map { try #require(entry[$0] as? Int) }
+            let magnitude = Float(try #require(entry["magnitude"] as? Double))
+            let rules: [(String, Float, Float)] = [
+                ("q", 2 * magnitude, 0), ("k", magnitude, 0.5), ("v", magnitude, -0.25),
+            ]
+            for (input, scale, offset) in rules {
+                let s = SeededSource.uniform(input, shape: sizes)
+                writer.add("\(name).\(input)", Tensor(shape: sizes, values: s.values.map { scale * $0 + offset }))
+            }
+        }
+        try writer.write(to: folder.path("in.safetensors"))
+        try zooSucceeds([
+            "op", "inline", "--input", folder.path("in.safetensors"), "--output", folder.path("out.safetensors"),
+            "--param", "kernel_function=\(kernel)", "--isa", isa.rawValue,
+        ])
+        let output = try SafetensorsFile(path: folder.path("out.safetensors"))
+        #expect(!cases.isEmpty && output.names.count == cases.count)
+        for (name, entry) in cases {
+            let noises = try #require(entry["noise_fp32_vs_fp64"] as? [String: Double])
+            let noise = try #require(noises["rms_diff_over_rms"])
+            let truth = try expected.tensor("\(name).out").values.map(Double.init)
+            let error = relativeL2(try output.tensor("\(name).out").values, truth)
+            #expect(error <= 4 * noise, "\(name) \(isa): \(error) against \(noise)")
+        }
+    }
+
     private func write(_ tensors: [String: [Int]], grid: [Int64]? = nil, in folder: TemporaryFolder) throws -> String {
         var writer = SafetensorsWriter()
         for (name, shape) in tensors { writer.add(name, Tensor(zeros: shape)) }
@@ -111,9 +147,11 @@ import ZooNN
         let shape = [1, 2, 4, 4]
         let input = try write(["q": shape, "k": shape, "v": shape], in: folder)
         let files = ["--input", input, "--output", folder.path("out.safetensors")]
-        try zooFails(["op", "ralla"] + files, with: 64, mentioning: "'ralla'", "rala, mala, softmax")
+        try zooFails(["op", "ralla"] + files, with: 64, mentioning: "'ralla'", "rala, mala")
         try zooFails(["op", "rala"] + files + ["--param", "beta=1"], with: 64, mentioning: "beta")
-        try zooFails(["op", "rala"] + files + ["--param", "beta"], with: 64, mentioning: "NAME=NUMBER")
+        try zooFails(["op", "rala"] + files + ["--param", "beta"], with: 64, mentioning: "NAME=VALUE")
+        let choice = ["op", "inline"] + files + ["--param", "kernel_function=rellu"]
+        try zooFails(choice, with: 64, mentioning: "rellu", "identity, relu, leakyrelu, exp", "did you mean relu")
         try zooFails(["op", "rala"] + files + ["--isa", "sse"], with: 64, mentioning: "sse")
         try zooFails(["op", "rala", "--input", input], with: 64, mentioning: "--output")
         try zooFails(["op", "rala", "--output", input], with: 64, mentioning: "--input")

@@ -7,13 +7,10 @@ extension Operator {
     static func attention(_ core: AttentionCore, name: String, summary: String) -> Operator {
         Operator(
             name: name, summary: summary,
-            inputs: [
-                Input("q", shape: headsShape, summary: "queries, before any feature map"),
-                Input("k", shape: headsShape, summary: "keys, before any feature map"),
-                Input("v", shape: headsShape, summary: "values"),
+            inputs: queriesKeysValues + [
                 Input(
                     "grid", shape: "(2)", element: .integer, isRequired: false,
-                    summary: "height and width of the token grid; switches RoPE on"),
+                    summary: "height and width of the token grid; switches RoPE on")
             ],
             prepare: { (arguments) throws(ZooError) in
                 let (q, k, v) = try arguments.queriesKeysValues()
@@ -24,32 +21,54 @@ extension Operator {
                         .badData, "rotary position embedding needs another head dimension", at: "q",
                         expected: "d, a multiple of 4", found: "\(headDim)")
                 }
-                let batch = q.shape[0] * q.shape[1]
-                return Call(
-                    outputShape: q.shape, cost: core.cost(tokens: tokens, heads: batch, headDim: headDim)
-                ) { output, runtime in
-                    func map(_ base: UnsafePointer<Float>) -> FeatureMap {
-                        FeatureMap(
-                            batch: batch, height: grid?.height ?? 1, width: grid?.width ?? tokens, channels: headDim,
-                            base: UnsafeMutablePointer(mutating: base))
-                    }
-                    q.withUnsafeValues { q in
-                        k.withUnsafeValues { k in
-                            v.withUnsafeValues { v in
-                                guard let q = q.baseAddress, let k = k.baseAddress, let v = v.baseAddress else {
-                                    return
-                                }
-                                core(
-                                    queries: map(q), keys: map(k), values: map(v), heads: 1, rope: grid != nil,
-                                    into: map(output), on: runtime)
-                            }
-                        }
-                    }
-                }
+                return call(core, q, k, v, grid: grid)
             })
     }
 
+    /// InLine attention, whose kernel function is a parameter.
+    static let inline = Operator(
+        name: "inline", summary: "injective linear attention, arXiv 2412.06590", inputs: queriesKeysValues,
+        parameters: [
+            Parameter(
+                "kernel_function", defaultValue: InLineKernel.identity, summary: "applied to queries and keys")
+        ],
+        prepare: { (arguments) throws(ZooError) in
+            let (q, k, v) = try arguments.queriesKeysValues()
+            return call(.inline(arguments.choice("kernel_function", of: InLineKernel.self)), q, k, v, grid: nil)
+        })
+
+    /// - Parameter grid: of the tokens, for rotary position embedding.
+    private static func call(
+        _ core: AttentionCore, _ q: Tensor, _ k: Tensor, _ v: Tensor, grid: (height: Int, width: Int)?
+    ) -> Call {
+        let (batch, tokens, headDim) = (q.shape[0] * q.shape[1], q.shape[2], q.shape[3])
+        return Call(
+            outputShape: q.shape, cost: core.cost(tokens: tokens, heads: batch, headDim: headDim)
+        ) { output, runtime in
+            func map(_ base: UnsafePointer<Float>) -> FeatureMap {
+                FeatureMap(
+                    batch: batch, height: grid?.height ?? 1, width: grid?.width ?? tokens, channels: headDim,
+                    base: UnsafeMutablePointer(mutating: base))
+            }
+            q.withUnsafeValues { q in
+                k.withUnsafeValues { k in
+                    v.withUnsafeValues { v in
+                        guard let q = q.baseAddress, let k = k.baseAddress, let v = v.baseAddress else { return }
+                        core(
+                            queries: map(q), keys: map(k), values: map(v), heads: 1, rope: grid != nil,
+                            into: map(output), on: runtime)
+                    }
+                }
+            }
+        }
+    }
+
     fileprivate static let headsShape = "(B, heads, N, d)"
+    fileprivate static let queriesKeysValues = [
+        Input("q", shape: headsShape, summary: "queries, before any feature map"),
+        Input("k", shape: headsShape, summary: "keys, before any feature map"),
+        Input("v", shape: headsShape, summary: "values"),
+    ]
 }
 
 extension Operator.Arguments {

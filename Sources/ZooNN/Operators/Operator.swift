@@ -30,18 +30,56 @@ public struct Operator: Sendable {
         }
     }
 
-    /// A number that changes what an operator computes.
+    /// A number or a choice that changes what an operator computes.
     public struct Parameter: Sendable {
+        public enum Domain: Sendable {
+            case number(ClosedRange<Double>, default: Double)
+            case choice([String], default: String)
+        }
+
         public let name: String
-        public let defaultValue: Double
-        public let range: ClosedRange<Double>
+        public let domain: Domain
         public let summary: String
 
         public init(_ name: String, defaultValue: Double, in range: ClosedRange<Double>, summary: String) {
             self.name = name
-            self.defaultValue = defaultValue
-            self.range = range
+            domain = .number(range, default: defaultValue)
             self.summary = summary
+        }
+
+        public init<Choice: CaseIterable & RawRepresentable<String>>(
+            _ name: String, defaultValue: Choice, summary: String
+        ) {
+            self.name = name
+            domain = .choice(Choice.allCases.map(\.rawValue), default: defaultValue.rawValue)
+            self.summary = summary
+        }
+
+        /// `0.5 in 0.0...1.0` or `relu of identity, relu`.
+        public var values: String {
+            switch domain {
+            case .number(let range, let value): "\(value) in \(range)"
+            case .choice(let choices, let value): "\(value) of \(choices.joined(separator: ", "))"
+            }
+        }
+
+        /// - Throws: `ZooError` of kind `usage` for a value outside the domain.
+        fileprivate func check(_ text: String) throws(ZooError) {
+            switch domain {
+            case .number(let range, _):
+                guard let number = Double(text) else {
+                    throw ZooError(.usage, "parameter is not a number", at: name, expected: "\(range)", found: text)
+                }
+                guard range.contains(number) else {
+                    throw ZooError(.usage, "parameter is out of range", at: name, expected: "\(range)", found: text)
+                }
+            case .choice(let choices, _):
+                guard choices.contains(text) else {
+                    throw ZooError(
+                        .usage, "parameter has no such value", at: name, expected: choices.joined(separator: ", "),
+                        found: text, hint: Suggestion.hint(for: text, among: choices))
+                }
+            }
         }
     }
 
@@ -69,15 +107,13 @@ public struct Operator: Sendable {
     ///
     /// - Parameters:
     ///   - tensors: by input name; names the operator does not read are ignored.
-    ///   - parameters: those that differ from their defaults.
+    ///   - parameters: those that differ from their defaults, as people write them.
     /// - Throws: `ZooError` of kind `badData` for a missing or wrongly shaped tensor, `usage` for a parameter that does
-    ///   not exist or is out of range.
-    public func bind(_ tensors: [String: Tensor], parameters given: [String: Double] = [:]) throws(ZooError) -> Call {
+    ///   not exist or a value it can't have.
+    public func bind(_ tensors: [String: Tensor], parameters given: [String: String] = [:]) throws(ZooError) -> Call {
         for input in inputs where input.isRequired && tensors[input.name] == nil {
             throw ZooError(.badData, "tensor is missing", at: input.name, expected: input.shape)
         }
-        var values: [String: Double] = [:]
-        for parameter in parameters { values[parameter.name] = parameter.defaultValue }
         for (name, value) in given.sorted(by: { $0.key < $1.key }) {
             guard let parameter = parameters.first(where: { $0.name == name }) else {
                 let known = parameters.map(\.name).joined(separator: ", ")
@@ -85,19 +121,32 @@ public struct Operator: Sendable {
                     .usage, "operator \(self.name) has no parameter '\(name)'", expected: known.isEmpty ? "none" : known
                 )
             }
-            guard parameter.range.contains(value) else {
-                throw ZooError(
-                    .usage, "parameter is out of range", at: name, expected: "\(parameter.range)", found: "\(value)")
-            }
-            values[name] = value
+            try parameter.check(value)
         }
-        return try prepare(Arguments(tensors: tensors, parameters: values))
+        return try prepare(Arguments(tensors: tensors, parameters: parameters, given: given))
     }
 
     /// What an operator's `prepare` reads.
     package struct Arguments {
         let tensors: [String: Tensor]
-        let parameters: [String: Double]
+        fileprivate let parameters: [Parameter]
+        fileprivate let given: [String: String]
+
+        /// The value of a number that the operator declares.
+        func number(_ name: String) -> Double {
+            guard case .number(_, let value)? = parameters.first(where: { $0.name == name })?.domain else {
+                preconditionFailure("operator declares no number \(name)")
+            }
+            return given[name].flatMap(Double.init) ?? value
+        }
+
+        /// The value of a choice that the operator declares.
+        func choice<Choice: RawRepresentable<String>>(_ name: String, of type: Choice.Type) -> Choice {
+            guard case .choice(_, let value)? = parameters.first(where: { $0.name == name })?.domain,
+                let choice = Choice(rawValue: given[name] ?? value)
+            else { preconditionFailure("operator declares no choice \(name)") }
+            return choice
+        }
 
         /// A tensor of known rank without an empty dimension.
         func tensor(_ name: String, rank: Int, shape: String) throws(ZooError) -> Tensor {

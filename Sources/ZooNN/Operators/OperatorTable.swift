@@ -2,6 +2,7 @@ extension Operator {
     /// All operators, in the order they are listed: the softmax baseline, then by name.
     public static let all: [Operator] = [
         attention(.softmax, name: "softmax", summary: "softmax(q k^T / sqrt(d)) v"),
+        inline,
         attention(.mala, name: "mala", summary: "magnitude-aware linear attention, arXiv 2507.00698"),
         attention(.rala, name: "rala", summary: "rank-augmented linear attention, arXiv 2411.07635"),
     ]
