@@ -49,6 +49,11 @@ CK_INLINE float v_sum(vf x) {
     s = _mm_add_ps(s, _mm_movehl_ps(s, s));
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
+CK_INLINE vf v_sums(const vf x[VL]) {
+    float sums[VL];
+    for (int i = 0; i < VL; i++) sums[i] = v_sum(x[i]);
+    return v_load(sums);
+}
 CK_INLINE float v_highest(vf x) {
     __m128 s = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
     s = _mm_max_ps(s, _mm_movehl_ps(s, s));

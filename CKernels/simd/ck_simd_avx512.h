@@ -44,8 +44,28 @@ CK_INLINE vf v_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEARES
 CK_INLINE vf v_ldexp(vf x, vf n) { return _mm512_scalef_ps(x, n); }
 /** The same where 2^n and the result are normal numbers: -126 <= n <= 127. */
 CK_INLINE vf v_ldexp_normal(vf x, vf n) { return _mm512_scalef_ps(x, n); }
+/** |a| or |b|, whichever is less; |b| where a is NaN */
+CK_INLINE vf v_min_abs(vf a, vf b) { return _mm512_range_ps(a, b, 0xA); }
+/** For each lane the one of 32 aligned entries that the lane's last five bits number. */
+CK_INLINE vf v_entry(const float *table, vf lane) {
+    return _mm512_permutex2var_ps(_mm512_load_ps(table), _mm512_castps_si512(lane), _mm512_load_ps(table + 16));
+}
 /** (x1, x0, x3, x2, ...) */
 CK_INLINE vf v_swap_pairs(vf x) { return _mm512_permute_ps(x, 0xB1); }
 /** Sum of the lanes in one fixed order: halves are added until one is left. */
 CK_INLINE float v_sum(vf x) { return _mm512_reduce_add_ps(x); }
+/** Lane i: the sum of the lanes of x[i], for VL vectors; added in an order of its own. */
+CK_INLINE vf v_sums(const vf x[VL]) {
+    vf quarter[4];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 4; i++) {
+        const vf low = v_add(_mm512_shuffle_f32x4(x[i], x[4 + i], 0x44), _mm512_shuffle_f32x4(x[i], x[4 + i], 0xEE));
+        const vf high =
+            v_add(_mm512_shuffle_f32x4(x[8 + i], x[12 + i], 0x44), _mm512_shuffle_f32x4(x[8 + i], x[12 + i], 0xEE));
+        quarter[i] = v_add(_mm512_shuffle_f32x4(low, high, 0x88), _mm512_shuffle_f32x4(low, high, 0xDD));
+    }
+    const vf low = v_add(_mm512_unpacklo_ps(quarter[0], quarter[1]), _mm512_unpackhi_ps(quarter[0], quarter[1]));
+    const vf high = v_add(_mm512_unpacklo_ps(quarter[2], quarter[3]), _mm512_unpackhi_ps(quarter[2], quarter[3]));
+    return v_add(_mm512_shuffle_ps(low, high, 0x44), _mm512_shuffle_ps(low, high, 0xEE));
+}
 CK_INLINE float v_highest(vf x) { return _mm512_reduce_max_ps(x); }

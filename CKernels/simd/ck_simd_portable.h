@@ -59,6 +59,11 @@ CK_INLINE vf v_ldexp(vf x, vf n) {
 CK_INLINE vf v_ldexp_normal(vf x, vf n) { return x * v_power_of_two(__builtin_convertvector(n, vi)); }
 CK_INLINE vf v_swap_pairs(vf x) { return __builtin_shufflevector(x, x, 1, 0, 3, 2); }
 CK_INLINE float v_sum(vf x) { return (x[0] + x[2]) + (x[1] + x[3]); }
+CK_INLINE vf v_sums(const vf x[VL]) {
+    float sums[VL];
+    for (int i = 0; i < VL; i++) sums[i] = v_sum(x[i]);
+    return v_load(sums);
+}
 CK_INLINE float v_highest(vf x) {
     const float a = x[0] > x[2] ? x[0] : x[2], b = x[1] > x[3] ? x[1] : x[3];
     return a > b ? a : b;
