@@ -94,7 +94,7 @@ static void copy_rows(const job *own, size_t row, size_t rows, float *to) {
         memcpy(to + r * own->cut.stride, args->x + (row + r) * args->x_stride, args->k * sizeof(float));
 }
 
-enum { SHARED_ROWS = 8 };
+enum { SHARED_ROWS = 16 };
 
 static void copy_shared_rows(void *arguments, size_t task, size_t worker) {
     (void)worker;

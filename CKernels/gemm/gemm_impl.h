@@ -13,9 +13,12 @@ typedef struct {
     size_t row_stride;
     size_t runs, run_stride, run;
     const float *weights; /* [k][CK_PANEL] */
+    const float *ahead;   /* weights to fetch meanwhile, a quarter of a panel */
     const float *start;   /* TILE_COLUMNS initial sums for every row */
     float *out;
     size_t out_stride;
+    const float *end; /* where the outputs go in the end: `out`, or behind the activation */
+    size_t end_stride;
     const float *scale, *residual;
     size_t residual_stride;
 } tile;
@@ -31,9 +34,20 @@ CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, siz
     if (TILE_COLUMNS > 16) __builtin_prefetch(w + 12 * CK_PANEL + 16, 0, 3);
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < rows; r++) {
-        const vf value = v_set(x[r / 3][r % 3 * stride + i]);
-        sum[r][0] = v_fma(value, w0, sum[r][0]);
-        sum[r][1] = v_fma(value, w1, sum[r][1]);
+        const float *const value = x[r / 3] + r % 3 * stride + i;
+#if defined(CK_SIMD_AVX512)
+        /* In assembly because 28 sums leave the compiler's scheduler four registers, and it takes five. */
+        vf wide;
+        __asm__("vbroadcastss %[value], %[wide]\n\t"
+                "vfmadd231ps %[w0], %[wide], %[sum0]\n\t"
+                "vfmadd231ps %[w1], %[wide], %[sum1]"
+                : [sum0] "+v"(sum[r][0]), [sum1] "+v"(sum[r][1]), [wide] "=&v"(wide)
+                : [w0] "v"(w0), [w1] "v"(w1), [value] "m"(*value));
+#else
+        const vf wide = v_set(*value);
+        sum[r][0] = v_fma(wide, w0, sum[r][0]);
+        sum[r][1] = v_fma(wide, w1, sum[r][1]);
+#endif
     }
 }
 
@@ -41,23 +55,33 @@ CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, siz
 CK_INLINE void tile_of(const size_t rows, const tile *t) {
     const size_t bases = (rows + 2) / 3;
     vf sum[TILE_ROWS][2];
-    const float *x[BASES], *w = t->weights;
+    const size_t stride = t->row_stride, out_stride = t->out_stride;
+    const float *x[BASES], *w = t->weights, *ahead = t->ahead, *residual = t->residual;
+    const size_t end_stride = t->end_stride;
+    const float *end = t->end, *const last = end + (rows - 1) * end_stride;
+    float *out = t->out;
+    const vf start0 = v_load(t->start), start1 = v_load(t->start + VL);
 #pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++) sum[r][0] = v_load(t->start), sum[r][1] = v_load(t->start + VL);
+    for (size_t r = 0; r < rows; r++) sum[r][0] = start0, sum[r][1] = start1;
     for (size_t run = 0; run < t->runs; run++) {
 #pragma clang loop unroll(full)
-        for (size_t b = 0; b < bases; b++) x[b] = t->from + run * t->run_stride + 3 * b * t->row_stride;
+        for (size_t b = 0; b < bases; b++) x[b] = t->from + run * t->run_stride + 3 * b * stride;
         size_t i = t->run;
-        for (; i >= 4; i -= 4, w += 4 * CK_PANEL) {
+        for (; i >= 4; i -= 4, w += 4 * CK_PANEL, ahead += CK_PANEL) {
+            __builtin_prefetch(ahead, 0, 2);
+            __builtin_prefetch(ahead + 16, 0, 2);
+            __builtin_prefetch(end, 1, 3);
+            if (TILE_COLUMNS > 16) __builtin_prefetch(end + 16, 1, 3);
+            end = end < last ? end + end_stride : end;
 #pragma clang loop unroll(full)
             for (size_t b = 0; b < bases; b++) __asm__("" : "+r"(x[b])); /* or each row gets a pointer, and spills */
 #pragma clang loop unroll(full)
-            for (size_t u = 0; u < 4; u++) step(rows, x, t->row_stride, u, w + u * CK_PANEL, sum);
+            for (size_t u = 0; u < 4; u++) step(rows, x, stride, u, w + u * CK_PANEL, sum);
 #pragma clang loop unroll(full)
             for (size_t b = 0; b < bases; b++) x[b] += 4;
         }
         for (; i > 0; i--, w += CK_PANEL) {
-            step(rows, x, t->row_stride, 0, w, sum);
+            step(rows, x, stride, 0, w, sum);
 #pragma clang loop unroll(full)
             for (size_t b = 0; b < bases; b++) x[b]++;
         }
@@ -67,17 +91,17 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
 #pragma clang loop unroll(full)
         for (size_t r = 0; r < rows; r++) sum[r][0] = v_mul(sum[r][0], s0), sum[r][1] = v_mul(sum[r][1], s1);
     }
-    if (t->residual) {
+    if (residual) {
 #pragma clang loop unroll(full)
-        for (size_t r = 0; r < rows; r++) {
-            sum[r][0] = v_add(sum[r][0], v_load(t->residual + r * t->residual_stride));
-            sum[r][1] = v_add(sum[r][1], v_load(t->residual + r * t->residual_stride + VL));
+        for (size_t r = 0; r < rows; r++, residual += t->residual_stride) {
+            sum[r][0] = v_add(sum[r][0], v_load(residual));
+            sum[r][1] = v_add(sum[r][1], v_load(residual + VL));
         }
     }
 #pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++) {
-        v_store(t->out + r * t->out_stride, sum[r][0]);
-        v_store(t->out + r * t->out_stride + VL, sum[r][1]);
+    for (size_t r = 0; r < rows; r++, out += out_stride) {
+        v_store(out, sum[r][0]);
+        v_store(out + VL, sum[r][1]);
     }
 }
 
@@ -106,25 +130,47 @@ static void run_tile(size_t rows, const tile *t) {
     }
 }
 
-CK_INLINE vf finish(vf v, const ck_epilogue *e, const float *residual, size_t column, size_t count) {
-    if (e->activation == CK_ACTIVATION_GELU) v = v_gelu(v);
-    if (e->activation == CK_ACTIVATION_SILU) v = v_silu(v);
-    if (e->scale) v = v_mul(v, v_load_n(e->scale + column, count));
-    if (residual) v = v_add(v, v_load_n(residual + column, count));
-    return v;
+/* The ends of `count` neighbouring outputs, a constant VL but for the last ones of n. */
+CK_INLINE void finish(const ck_activation activation, vf v, const float *scale, const float *residual, float *out,
+                      const size_t count) {
+    if (activation == CK_ACTIVATION_GELU) v = v_gelu(v);
+    if (activation == CK_ACTIVATION_SILU) v = v_silu(v);
+    if (scale) v = v_mul(v, count == VL ? v_load(scale) : v_load_n(scale, count));
+    if (residual) v = v_add(v, count == VL ? v_load(residual) : v_load_n(residual, count));
+    if (count == VL) {
+        v_store(out, v);
+    } else {
+        v_store_n(out, v, count);
+    }
+}
+
+CK_INLINE void finish_rows(const ck_product *p, const ck_activation activation, size_t row, size_t rows, size_t column,
+                           const float *sums) {
+    const ck_epilogue *const e = &p->epilogue;
+    const size_t columns = ck_smaller(p->n - column, TILE_COLUMNS);
+    const size_t out_stride = p->out_stride, residual_stride = e->residual ? e->residual_stride : 0;
+    const float *const scale = e->scale ? e->scale + column : NULL;
+    const float *residual = e->residual ? e->residual + row * residual_stride + column : NULL;
+    float *out = p->out + row * out_stride + column;
+    for (; rows > 0; rows--, sums += TILE_COLUMNS, out += out_stride, residual += residual_stride) {
+        if (columns == TILE_COLUMNS) {
+            finish(activation, v_load(sums), scale, residual, out, VL);
+            finish(activation, v_load(sums + VL), scale ? scale + VL : NULL, residual ? residual + VL : NULL, out + VL,
+                   VL);
+            continue;
+        }
+        for (size_t c = 0; c < columns; c += VL)
+            finish(activation, v_load(sums + c), scale ? scale + c : NULL, residual ? residual + c : NULL, out + c,
+                   ck_smaller(columns - c, VL));
+    }
 }
 
 /* The ends of a tile that can't be reached in registers: activations, and panels wider than what is left of n. */
 static void finish_tile(const ck_product *p, size_t row, size_t rows, size_t column, const float *sums) {
-    const ck_epilogue *const e = &p->epilogue;
-    const size_t columns = p->n - column < TILE_COLUMNS ? p->n - column : TILE_COLUMNS;
-    for (size_t r = 0; r < rows; r++, sums += TILE_COLUMNS) {
-        const float *const residual = e->residual ? e->residual + (row + r) * e->residual_stride : NULL;
-        float *const out = p->out + (row + r) * p->out_stride;
-        for (size_t c = 0; c < columns; c += VL) {
-            const size_t count = columns - c < VL ? columns - c : VL;
-            v_store_n(out + column + c, finish(v_load(sums + c), e, residual, column + c, count), count);
-        }
+    switch (p->epilogue.activation) {
+    case CK_ACTIVATION_GELU: finish_rows(p, CK_ACTIVATION_GELU, row, rows, column, sums); break;
+    case CK_ACTIVATION_SILU: finish_rows(p, CK_ACTIVATION_SILU, row, rows, column, sums); break;
+    default: finish_rows(p, CK_ACTIVATION_NONE, row, rows, column, sums); break;
     }
 }
 
@@ -137,6 +183,7 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
     if (e->bias) memcpy(start, e->bias + column, columns * sizeof(float));
 
     const size_t k = source->runs * source->run;
+    const float *const next = p->packed + (column / CK_PANEL + 1) * CK_PANEL * k;
     tile t = {.row_stride = source->row_stride,
               .runs = source->runs,
               .run_stride = source->run_stride,
@@ -144,7 +191,8 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
               .weights = p->packed + column / CK_PANEL * CK_PANEL * k + column % CK_PANEL,
               .start = start,
               .out = sums,
-              .out_stride = TILE_COLUMNS};
+              .out_stride = TILE_COLUMNS,
+              .end_stride = p->out_stride};
     if (direct) {
         t.out_stride = p->out_stride;
         t.scale = e->scale ? e->scale + column : NULL;
@@ -156,6 +204,8 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
         t.from = source->from + line * source->line_stride;
         for (size_t index = 0; index < tiles; index++) {
             const size_t rows = least + (index < higher);
+            t.ahead = next + index % 4 * (k * CK_PANEL / 4);
+            t.end = p->out + row * p->out_stride + column;
             if (direct) {
                 t.out = p->out + row * p->out_stride + column;
                 t.residual = e->residual ? e->residual + row * e->residual_stride + column : NULL;
@@ -172,55 +222,53 @@ void CK_NAME(ck_multiply)(const ck_product *product, const ck_rows *rows, size_t
     for (size_t c = column; c < column + columns; c += TILE_COLUMNS) multiply_columns(product, rows, row, c);
 }
 
+/* Four rows' sums of (x - mean), or of its square, lane by lane: one row's sums are a chain of latencies. */
+CK_INLINE void sum_rows(const float *const x[4], const float *mean, size_t k, const int square, vf sum[4]) {
+    const size_t whole = k / VL * VL;
+    vf centre[4];
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < 4; r++) sum[r] = v_zero(), centre[r] = v_set(mean[r]);
+    for (size_t i = 0; i < whole; i += VL) {
+#pragma clang loop unroll(full)
+        for (size_t r = 0; r < 4; r++) {
+            const vf value = v_load(x[r] + i), d = square ? v_sub(value, centre[r]) : value;
+            sum[r] = square ? v_fma(d, d, sum[r]) : v_add(d, sum[r]);
+        }
+    }
+    if (whole == k) return;
+#pragma clang loop unroll(full)
+    for (size_t r = 0; r < 4; r++) {
+        const vf value = v_load_n(x[r] + whole, k - whole);
+        const vf d = square ? v_sub(value, v_first(centre[r], k - whole)) : value;
+        sum[r] = square ? v_fma(d, d, sum[r]) : v_add(d, sum[r]);
+    }
+}
+
 /*
- * Normalises a constant number of neighbouring rows side by side, as one row's sums are a chain of latencies.
- * Mean first, then the squared distances from it; a row's lanes are added in an order that k alone fixes.
+ * Normalises up to VL rows, whose lanes are added up together. Mean first, then the squared distances from it; a row's
+ * sums have an order that k alone fixes. Rows that are missing repeat the last one.
  */
-CK_INLINE void normalise(const size_t rows, const ck_gemm_args *args, const float *x, float *to, size_t stride) {
-    enum { MOST = 4 };
-    const size_t k = args->k, whole = k / VL * VL, rest = k - whole;
-    vf mean[MOST], squares[MOST], factor[MOST];
-#pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++) mean[r] = squares[r] = v_zero();
-    for (size_t i = 0; i < whole; i += VL) {
-#pragma clang loop unroll(full)
-        for (size_t r = 0; r < rows; r++) mean[r] = v_add(mean[r], v_load(x + r * args->x_stride + i));
-    }
-#pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++) {
-        mean[r] = v_add(mean[r], v_load_n(x + r * args->x_stride + whole, rest));
-        mean[r] = v_set(v_sum(mean[r]) / (float)k);
-    }
-    for (size_t i = 0; i < whole; i += VL) {
-#pragma clang loop unroll(full)
-        for (size_t r = 0; r < rows; r++) {
-            const vf d = v_sub(v_load(x + r * args->x_stride + i), mean[r]);
-            squares[r] = v_fma(d, d, squares[r]);
-        }
-    }
-#pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++) {
-        if (rest) {
-            float distances[VL];
-            v_store(distances, v_sub(v_load_n(x + r * args->x_stride + whole, rest), mean[r]));
-            const vf d = v_load_n(distances, rest);
-            squares[r] = v_fma(d, d, squares[r]);
-        }
-        factor[r] = v_set(1 / sqrtf(v_sum(squares[r]) / (float)k + args->norm_epsilon));
-    }
-    for (size_t i = 0; i < k; i += VL) {
-        const size_t lanes = k - i < VL ? k - i : VL;
-#pragma clang loop unroll(full)
-        for (size_t r = 0; r < rows; r++) {
-            const float *const from = x + r * args->x_stride + i;
-            const vf value = lanes == VL ? v_load(from) : v_load_n(from, lanes);
-            v_store(to + r * stride + i, v_mul(v_sub(value, mean[r]), factor[r]));
-        }
+static void normalise(const ck_gemm_args *args, const float *x, size_t rows, float *to, size_t stride) {
+    const size_t k = args->k;
+    const float *from[VL];
+    float mean[VL] = {0}, factor[VL];
+    vf sum[VL];
+    for (size_t r = 0; r < VL; r++) from[r] = x + ck_smaller(r, rows - 1) * args->x_stride;
+    for (size_t r = 0; r < VL; r += 4) sum_rows(from + r, mean + r, k, 0, sum + r);
+    const vf count = v_set((float)k);
+    v_store(mean, v_div(v_sums(sum), count));
+    for (size_t r = 0; r < VL; r += 4) sum_rows(from + r, mean + r, k, 1, sum + r);
+    const vf variance = v_div(v_sums(sum), count);
+    v_store(factor, v_div(v_set(1), v_sqrt(v_add(variance, v_set(args->norm_epsilon)))));
+    for (size_t r = 0; r < rows; r++, to += stride) {
+        const vf centre = v_set(mean[r]), scale = v_set(factor[r]);
+        size_t i = 0;
+        for (; i + VL <= k; i += VL) v_store(to + i, v_mul(v_sub(v_load(from[r] + i), centre), scale));
+        if (i < k) v_store(to + i, v_mul(v_sub(v_load_n(from[r] + i, k - i), centre), scale));
     }
 }
 
 void CK_NAME(ck_normalise)(const ck_gemm_args *args, size_t row, size_t rows, float *to, size_t stride) {
-    const float *x = args->x + row * args->x_stride;
-    for (; rows >= 4; rows -= 4, x += 4 * args->x_stride, to += 4 * stride) normalise(4, args, x, to, stride);
-    for (; rows > 0; rows--, x += args->x_stride, to += stride) normalise(1, args, x, to, stride);
+    for (size_t r = 0; r < rows; r += VL)
+        normalise(args, args->x + (row + r) * args->x_stride, ck_smaller(VL, rows - r), to + r * stride, stride);
 }
