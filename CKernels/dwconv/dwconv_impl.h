@@ -5,6 +5,7 @@
 #include "dwconv/dwconv.h"
 
 enum { DWCONV_PIXELS = 7 }; /* divides the widths of the models at 224: 56, 28, 14, 7 */
+enum { DWCONV_FAR = 192 * 1024 }; /* floats of a map that does not stay in the second-level cache */
 
 /* A run of outputs in one row. */
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
     size_t below;    /* one past the last */
     size_t left;     /* input columns from here, counted from `kernel / 2` before the first output, ... */
     size_t right;    /* ... up to here are inside the window */
+    int far;         /* the map comes from behind the second-level cache */
 } dwconv_run;
 
 CK_INLINE vf dwconv_load(const float *p, size_t n) { return n == VL ? v_load(p) : v_load_n(p, n); }
@@ -26,6 +28,14 @@ CK_INLINE void dwconv_vector(const ck_dwconv_args *args, const dwconv_run *run, 
     const vf bias = args->bias ? dwconv_load(args->bias + c, n) : v_zero();
     const float *const x = run->x + c;
     vf sum[DWCONV_PIXELS];
+    if (inside && run->far) { /* the input row that comes next, and the outputs after these */
+        const float *const next = x + (radius + 1) * args->width * stride;
+#pragma clang loop unroll(full)
+        for (size_t i = 0; i < DWCONV_PIXELS; i++) {
+            __builtin_prefetch(next + i * stride, 0, 2);
+            __builtin_prefetch(run->out + c + i * args->out_stride + 2 * VL, 1, 3);
+        }
+    }
 #pragma clang loop unroll(full)
     for (size_t i = 0; i < DWCONV_PIXELS; i++) {
         sum[i] = bias;
@@ -75,7 +85,8 @@ CK_INLINE void dwconv_row(const ck_dwconv_args *args, size_t b, size_t y, const 
     const size_t radius = kernel / 2, width = args->width, height = args->height;
     const size_t top = y - y % args->window_height, bottom = dwconv_window_end(top, args->window_height, height);
     dwconv_run run = {.above = y - top < radius ? radius - (y - top) : 0,
-                      .below = y + radius >= bottom ? bottom + radius - y : kernel};
+                      .below = y + radius >= bottom ? bottom + radius - y : kernel,
+                      .far = height * width >= DWCONV_FAR / args->channels};
     for (size_t start = 0, end; start < width; start = end) {
         end = dwconv_window_end(start, args->window_width, width);
         for (size_t x = start; x < end; x += DWCONV_PIXELS) {
