@@ -53,12 +53,14 @@ public enum Registry {
     ///   - card: from `card(named:)`.
     ///   - source: a checkpoint or the seeded rule.
     ///   - hyperparameters: what replaces the variant's hyper-parameters.
+    ///   - precision: what weights, and the inputs of the layers that multiply them, are rounded to.
     /// - Throws: `ZooError` that lists missing, unexpected and wrongly shaped tensors, or names the bad value.
     public static func load(
-        _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil
+        _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil,
+        precision: Precision = .fp32
     ) throws -> any ImageClassifier {
         let family = try family(of: card)
-        let reader = WeightReader(source)
+        let reader = WeightReader(source, precision: precision)
         let model = try family.build(card.name, hyperparameters, reader.root)
         try reader.finish(isBuffer: family.isBuffer)
         return model

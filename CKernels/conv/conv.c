@@ -12,10 +12,11 @@ size_t ck_conv_output(size_t size, size_t kernel, size_t stride, size_t padding)
 /* How a convolution is cut into tasks: a function of the sizes alone. */
 typedef struct {
     size_t out_height, out_width, k;
-    size_t line_floats; /* of an input row with its padding */
+    size_t pixel_words; /* of an input pixel */
+    size_t line_words;  /* of an input row with its padding */
     size_t lines;       /* output rows of one task */
     size_t columns;     /* output channels of one task */
-    int copied;         /* input rows are copied into scratch, with zeros around them */
+    int copied;         /* input rows are copied into scratch, rounded where weights are bf16, with zeros around them */
     int shared;         /* ... all of an image before the product starts, because its tasks divide the columns */
 } cut;
 
@@ -26,19 +27,21 @@ static size_t product(size_t a, size_t b) { return b && a > CK_SIZE_LIMIT / b ? 
  * Weights that stay near serve bands of output rows, each copied with its borders into the second-level cache. Larger
  * weights are divided by columns, so that each is read once per image.
  */
-static cut cut_for(const ck_conv_args *args, size_t out_height, size_t out_width, size_t k) {
+static cut cut_for(const ck_conv_args *args, const ck_product_kernels *kernels, size_t out_height, size_t out_width,
+                   size_t k) {
     enum { NEAR_INPUT = 64 * 1024 };
     cut c = {.out_height = out_height, .out_width = out_width, .k = k, .lines = out_height};
-    c.line_floats = (args->width + 2 * args->padding) * args->channels;
+    c.pixel_words = ck_words(kernels, args->channels);
+    c.line_words = (args->width + 2 * args->padding) * c.pixel_words;
     c.columns = ck_divide_up(args->out_channels, CK_PANEL) * CK_PANEL;
     if (args->out_channels <= CK_NEAR_WEIGHTS / k) {
-        const size_t near = ck_larger(1, NEAR_INPUT / (args->stride * c.line_floats));
+        const size_t near = ck_larger(1, NEAR_INPUT / (args->stride * c.line_words));
         c.lines = ck_smaller(near, ck_divide_up(args->batch * out_height, CK_TASKS));
         c.lines = ck_smaller(c.lines, out_height);
     } else {
         c.columns = ck_divide_up(ck_divide_up(args->out_channels, CK_PANEL), CK_TASKS) * CK_PANEL;
     }
-    c.copied = args->padding > 0 || args->x_stride != args->channels ||
+    c.copied = args->padding > 0 || kernels->round || args->x_stride != args->channels ||
                !ck_stride_is_kind(args->stride * args->channels);
     c.shared = c.copied && c.columns < args->out_channels;
     return c;
@@ -50,7 +53,7 @@ static size_t input_lines(const ck_conv_args *args, size_t lines) {
 }
 
 static size_t copied_floats(const ck_conv_args *args, const cut *c) {
-    return ck_divide_up(input_lines(args, c->lines) * c->line_floats, 16) * 16;
+    return ck_divide_up(input_lines(args, c->lines) * c->line_words, 16) * 16;
 }
 
 static ck_status check_sizes(const ck_context *context, const ck_conv_args *args, cut *result) {
@@ -66,7 +69,7 @@ static ck_status check_sizes(const ck_context *context, const ck_conv_args *args
         product(args->batch, product(args->height, args->width)) > CK_SIZE_LIMIT ||
         product(args->height + 2 * args->padding, args->width + 2 * args->padding) > CK_SIZE_LIMIT)
         return CK_BAD_SHAPE;
-    *result = cut_for(args, height, width, k);
+    *result = cut_for(args, ck_product_kernels_for(context->isa, args->packed_bf16 != NULL), height, width, k);
     return CK_OK;
 }
 
@@ -80,7 +83,7 @@ size_t ck_conv_scratch(const ck_context *context, const ck_conv_args *args) {
 typedef struct {
     const ck_conv_args *args;
     ck_product product;
-    ck_multiply *multiply;
+    const ck_product_kernels *kernels;
     cut cut;
     size_t image; /* the one that is shared */
     float *scratch;
@@ -89,27 +92,32 @@ typedef struct {
 /* Input row `y` of an image, counted with the padding, and the zeros on its sides. */
 static void copy_line(const job *own, size_t image, size_t y, float *to) {
     const ck_conv_args *const args = own->args;
-    const size_t channels = args->channels, border = args->padding * channels;
+    const size_t channels = args->channels, border = args->padding * own->cut.pixel_words;
+    const int contiguous = args->x_stride == channels;
     if (y < args->padding || y - args->padding >= args->height) {
-        memset(to, 0, own->cut.line_floats * sizeof(float));
+        memset(to, 0, own->cut.line_words * sizeof(float));
         return;
     }
     const float *const from = args->x + (image * args->height + y - args->padding) * args->width * args->x_stride;
     memset(to, 0, border * sizeof(float));
     to += border;
-    if (args->x_stride == channels) {
+    if (own->kernels->round && contiguous && channels % 2 == 0) {
+        own->kernels->round(1, args->width * channels, from, 0, to, 0);
+    } else if (own->kernels->round) {
+        own->kernels->round(args->width, channels, from, args->x_stride, to, own->cut.pixel_words);
+    } else if (contiguous) {
         memcpy(to, from, args->width * channels * sizeof(float));
     } else {
         for (size_t x = 0; x < args->width; x++)
             memcpy(to + x * channels, from + x * args->x_stride, channels * sizeof(float));
     }
-    memset(to + args->width * channels, 0, border * sizeof(float));
+    memset(to + args->width * own->cut.pixel_words, 0, border * sizeof(float));
 }
 
 static void copy_shared_line(void *arguments, size_t task, size_t worker) {
     (void)worker;
     const job *const own = arguments;
-    copy_line(own, own->image, task, own->scratch + task * own->cut.line_floats);
+    copy_line(own, own->image, task, own->scratch + task * own->cut.line_words);
 }
 
 /* Multiplies output rows `line ..< line + lines` of an image, whose input rows begin at `from`. */
@@ -118,14 +126,14 @@ static void multiply(const job *own, const float *from, size_t image, size_t lin
     const cut *const c = &own->cut;
     const ck_rows source = {.from = from,
                             .lines = lines,
-                            .line_stride = args->stride * c->line_floats,
+                            .line_stride = args->stride * c->line_words,
                             .line_rows = c->out_width,
-                            .row_stride = args->stride * args->channels,
+                            .row_stride = args->stride * c->pixel_words,
                             .runs = args->kernel_height,
-                            .run_stride = c->line_floats,
-                            .run = args->kernel_width * args->channels};
-    own->multiply(&own->product, &source, (image * c->out_height + line) * c->out_width, column,
-                  ck_smaller(c->columns, args->out_channels - column));
+                            .run_stride = c->line_words,
+                            .run = args->kernel_width * c->pixel_words};
+    own->kernels->multiply(&own->product, &source, (image * c->out_height + line) * c->out_width, column,
+                           ck_smaller(c->columns, args->out_channels - column));
 }
 
 static void multiply_shared(void *arguments, size_t task, size_t worker) {
@@ -146,7 +154,7 @@ static void multiply_band(void *arguments, size_t task, size_t worker) {
     if (c->copied) {
         float *const to = own->scratch + worker * copied_floats(args, c);
         for (size_t y = 0; y < input_lines(args, lines); y++)
-            copy_line(own, image, first + y, to + y * c->line_floats);
+            copy_line(own, image, first + y, to + y * c->line_words);
         from = to;
     }
     multiply(own, from, image, line, lines, task % column_tasks * c->columns);
@@ -162,7 +170,8 @@ ck_status ck_conv_f32(const ck_context *context, const ck_conv_args *args, void 
     ck_status status = check_sizes(context, args, &own.cut);
     if (status == CK_OK) status = ck_epilogue_check(&args->epilogue, args->out_channels);
     if (status != CK_OK) return status;
-    if (args->x == NULL || args->packed == NULL || args->out == NULL) return CK_BAD_ARGUMENT;
+    if (args->x == NULL || args->out == NULL) return CK_BAD_ARGUMENT;
+    if ((args->packed == NULL) == (args->packed_bf16 == NULL)) return CK_BAD_ARGUMENT;
     if (args->x_stride < args->channels || args->out_stride < args->out_channels) return CK_BAD_ARGUMENT;
     const cut *const c = &own.cut;
     if (context->isa == CK_ISA_REF) {
@@ -170,8 +179,9 @@ ck_status ck_conv_f32(const ck_context *context, const ck_conv_args *args, void 
         return CK_OK;
     }
     if (c->copied && scratch == NULL) return CK_BAD_ARGUMENT;
-    own.product = (ck_product){args->out_channels, args->packed, args->out, args->out_stride, args->epilogue};
-    own.multiply = ck_product_table[context->isa].multiply;
+    const float *const packed = args->packed_bf16 ? (const float *)args->packed_bf16 : args->packed;
+    own.product = (ck_product){args->out_channels, packed, args->out, args->out_stride, args->epilogue};
+    own.kernels = ck_product_kernels_for(context->isa, args->packed_bf16 != NULL);
     const size_t column_tasks = ck_divide_up(args->out_channels, c->columns);
     if (c->shared) {
         for (own.image = 0; own.image < args->batch; own.image++) {

@@ -6,20 +6,22 @@
 void ck_conv_pixel_ref(const ck_conv_args *args, size_t pixel) {
     const size_t out_height = ck_conv_output(args->height, args->kernel_height, args->stride, args->padding);
     const size_t out_width = ck_conv_output(args->width, args->kernel_width, args->stride, args->padding);
-    const size_t k = args->kernel_height * args->kernel_width * args->channels;
+    const size_t channels = args->packed ? args->channels : (args->channels + 1) / 2 * 2; /* of a tap */
+    const size_t k = args->kernel_height * args->kernel_width * channels;
     const size_t image = pixel / (out_height * out_width);
     const size_t out_y = pixel / out_width % out_height, out_x = pixel % out_width;
     for (size_t column = 0; column < args->out_channels; column++) {
-        const float *w = args->packed + ck_packed_index(k, column);
+        const ck_column_ref w = ck_column_of(args->packed, args->packed_bf16, k, column);
         double sum = 0;
         for (size_t ky = 0; ky < args->kernel_height; ky++) {
-            for (size_t kx = 0; kx < args->kernel_width; kx++, w += args->channels * CK_PANEL) {
+            for (size_t kx = 0; kx < args->kernel_width; kx++) {
                 const size_t y = out_y * args->stride + ky, x = out_x * args->stride + kx;
                 if (y < args->padding || y - args->padding >= args->height) continue;
                 if (x < args->padding || x - args->padding >= args->width) continue;
                 const size_t source = (image * args->height + y - args->padding) * args->width + x - args->padding;
+                const size_t tap = (ky * args->kernel_width + kx) * channels;
                 for (size_t c = 0; c < args->channels; c++)
-                    sum += (double)args->x[source * args->x_stride + c] * w[c * CK_PANEL];
+                    sum += ck_input_ref(w, args->x[source * args->x_stride + c]) * ck_weight_ref(w, tap + c);
             }
         }
         args->out[pixel * args->out_stride + column] = ck_finish_ref(&args->epilogue, sum, pixel, column);

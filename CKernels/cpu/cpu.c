@@ -2,6 +2,7 @@
 #include "ck_cpu.h"
 
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__linux__)
@@ -45,6 +46,13 @@ static bool detect(ck_isa isa) {
     return isa == CK_ISA_AVX512 && avx2 && (b & needed) == needed && (saved & 0xE6) == 0xE6;
 }
 
+static bool detect_bf16_dot(void) {
+    uint32_t a, b, c, d;
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || a < 1) return false;
+    if (!__get_cpuid_count(7, 1, &a, &b, &c, &d)) return false;
+    return detect(CK_ISA_AVX512) && (a & bit_AVX512BF16);
+}
+
 void ck_cpu_brand(char *text, size_t size) {
     uint32_t words[13] = {0};
     uint32_t highest = __get_cpuid_max(0x80000000u, NULL);
@@ -61,6 +69,8 @@ void ck_cpu_brand(char *text, size_t size) {
 
 static bool detect(ck_isa isa) { return isa == CK_ISA_REF || isa == CK_ISA_PORTABLE; }
 
+static bool detect_bf16_dot(void) { return false; }
+
 void ck_cpu_brand(char *text, size_t size) {
     if (size == 0) return;
     strncpy(text, "unknown", size - 1);
@@ -69,18 +79,25 @@ void ck_cpu_brand(char *text, size_t size) {
 
 #endif
 
+enum { FILLED = 1u << CK_ISA_COUNT, BF16_DOT = FILLED << 1 };
+
 /* Every kernel call asks, and under a hypervisor CPUID takes microseconds: the answers are kept, one bit each. */
-bool ck_isa_available(ck_isa isa) {
+static unsigned features(void) {
     static _Atomic unsigned answers;
-    const unsigned filled = 1u << CK_ISA_COUNT;
     unsigned known = atomic_load_explicit(&answers, memory_order_relaxed);
     if (!known) {
-        known = filled;
+        known = FILLED;
         for (ck_isa each = CK_ISA_REF; each < CK_ISA_COUNT; each++) known |= (unsigned)detect(each) << each;
+        const char *const choice = getenv("ZOO_BF16");
+        if (detect_bf16_dot() && (choice == NULL || strcmp(choice, "widen") != 0)) known |= BF16_DOT;
         atomic_store_explicit(&answers, known, memory_order_relaxed);
     }
-    return isa < CK_ISA_COUNT && (known >> isa & 1);
+    return known;
 }
+
+bool ck_isa_available(ck_isa isa) { return isa < CK_ISA_COUNT && (features() >> isa & 1); }
+
+bool ck_bf16_dot_available(void) { return features() & BF16_DOT; }
 
 ck_isa ck_isa_best(void) {
     ck_isa best = CK_ISA_REF;

@@ -12,7 +12,7 @@ typedef struct {
     const float *from; /* its first row */
     size_t row_stride;
     size_t runs, run_stride, run;
-    const float *weights; /* [k][CK_PANEL] */
+    const float *weights; /* [steps][CK_PANEL] */
     const float *ahead;   /* weights to fetch meanwhile, a quarter of a panel */
     const float *start;   /* TILE_COLUMNS initial sums for every row */
     float *out;
@@ -24,14 +24,11 @@ typedef struct {
 } tile;
 
 /*
- * Adds one k to all sums. Row r is three rows' address r / 3 and a multiple of the stride, which addressing modes take
- * for free. The weights are fetched twelve steps ahead into the first-level cache.
+ * Adds the products of one input of each row with one k of the weights. Row r is three rows' address r / 3 and a multiple
+ * of the stride, which addressing modes take for free.
  */
-CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, size_t i, const float *w,
-                    vf sum[TILE_ROWS][2]) {
-    const vf w0 = v_load(w), w1 = v_load(w + VL);
-    __builtin_prefetch(w + 12 * CK_PANEL, 0, 3);
-    if (TILE_COLUMNS > 16) __builtin_prefetch(w + 12 * CK_PANEL + 16, 0, 3);
+CK_INLINE void add_products(const size_t rows, const float *const *x, size_t stride, size_t i, vf w0, vf w1,
+                            vf sum[TILE_ROWS][2]) {
 #pragma clang loop unroll(full)
     for (size_t r = 0; r < rows; r++) {
         const float *const value = x[r / 3] + r % 3 * stride + i;
@@ -51,6 +48,28 @@ CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, siz
     }
 }
 
+/* The weights are fetched twelve steps ahead into the first-level cache. */
+CK_INLINE void fetch_ahead(const float *w) {
+    __builtin_prefetch(w + 12 * CK_PANEL, 0, 3);
+    if (TILE_COLUMNS > 16) __builtin_prefetch(w + 12 * CK_PANEL + 16, 0, 3);
+}
+
+#if defined(PRODUCT_BF16)
+#include "gemm/gemm_bf16_impl.h"
+#else
+#define PRODUCT ck_multiply
+
+/* A step takes a word of weights for every column and this many words of every row. Here both are one k. */
+enum { STEP_WORDS = 1 };
+
+CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, size_t i, const float *w,
+                    vf sum[TILE_ROWS][2]) {
+    const vf w0 = v_load(w), w1 = v_load(w + VL);
+    fetch_ahead(w);
+    add_products(rows, x, stride, i, w0, w1, sum);
+}
+#endif
+
 /* Always inlined with a constant number of rows, so that every sum lives in a register. */
 CK_INLINE void tile_of(const size_t rows, const tile *t) {
     const size_t bases = (rows + 2) / 3;
@@ -67,7 +86,7 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
 #pragma clang loop unroll(full)
         for (size_t b = 0; b < bases; b++) x[b] = t->from + run * t->run_stride + 3 * b * stride;
         size_t i = t->run;
-        for (; i >= 4; i -= 4, w += 4 * CK_PANEL, ahead += CK_PANEL) {
+        for (; i >= 4; i -= 4, w += 4 / STEP_WORDS * CK_PANEL, ahead += CK_PANEL / STEP_WORDS) {
             __builtin_prefetch(ahead, 0, 2);
             __builtin_prefetch(ahead + 16, 0, 2);
             __builtin_prefetch(end, 1, 3);
@@ -76,14 +95,14 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
 #pragma clang loop unroll(full)
             for (size_t b = 0; b < bases; b++) __asm__("" : "+r"(x[b])); /* or each row gets a pointer, and spills */
 #pragma clang loop unroll(full)
-            for (size_t u = 0; u < 4; u++) step(rows, x, stride, u, w + u * CK_PANEL, sum);
+            for (size_t u = 0; u < 4; u += STEP_WORDS) step(rows, x, stride, u, w + u / STEP_WORDS * CK_PANEL, sum);
 #pragma clang loop unroll(full)
             for (size_t b = 0; b < bases; b++) x[b] += 4;
         }
-        for (; i > 0; i--, w += CK_PANEL) {
+        for (; i > 0; i -= STEP_WORDS, w += CK_PANEL) {
             step(rows, x, stride, 0, w, sum);
 #pragma clang loop unroll(full)
-            for (size_t b = 0; b < bases; b++) x[b]++;
+            for (size_t b = 0; b < bases; b++) x[b] += STEP_WORDS;
         }
     }
     if (t->scale) {
@@ -182,13 +201,13 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
     _Alignas(64) float start[TILE_COLUMNS] = {0}, sums[TILE_ROWS * TILE_COLUMNS];
     if (e->bias) memcpy(start, e->bias + column, columns * sizeof(float));
 
-    const size_t k = source->runs * source->run;
-    const float *const next = p->packed + (column / CK_PANEL + 1) * CK_PANEL * k;
+    const size_t steps = source->runs * source->run / STEP_WORDS;
+    const float *const next = p->packed + (column / CK_PANEL + 1) * CK_PANEL * steps;
     tile t = {.row_stride = source->row_stride,
               .runs = source->runs,
               .run_stride = source->run_stride,
               .run = source->run,
-              .weights = p->packed + column / CK_PANEL * CK_PANEL * k + column % CK_PANEL,
+              .weights = p->packed + column / CK_PANEL * CK_PANEL * steps + column % CK_PANEL,
               .start = start,
               .out = sums,
               .out_stride = TILE_COLUMNS,
@@ -204,7 +223,7 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
         t.from = source->from + line * source->line_stride;
         for (size_t index = 0; index < tiles; index++) {
             const size_t rows = least + (index < higher);
-            t.ahead = next + index % 4 * (k * CK_PANEL / 4);
+            t.ahead = next + index % 4 * (steps * CK_PANEL / 4);
             t.end = p->out + row * p->out_stride + column;
             if (direct) {
                 t.out = p->out + row * p->out_stride + column;
@@ -218,10 +237,11 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
     }
 }
 
-void CK_NAME(ck_multiply)(const ck_product *product, const ck_rows *rows, size_t row, size_t column, size_t columns) {
+void CK_NAME(PRODUCT)(const ck_product *product, const ck_rows *rows, size_t row, size_t column, size_t columns) {
     for (size_t c = column; c < column + columns; c += TILE_COLUMNS) multiply_columns(product, rows, row, c);
 }
 
+#if !defined(PRODUCT_BF16)
 /* Four rows' sums of (x - mean), or of its square, lane by lane: one row's sums are a chain of latencies. */
 CK_INLINE void sum_rows(const float *const x[4], const float *mean, size_t k, const int square, vf sum[4]) {
     const size_t whole = k / VL * VL;
@@ -272,3 +292,4 @@ void CK_NAME(ck_normalise)(const ck_gemm_args *args, size_t row, size_t rows, fl
     for (size_t r = 0; r < rows; r += VL)
         normalise(args, args->x + (row + r) * args->x_stride, ck_smaller(VL, rows - r), to + r * stride, stride);
 }
+#endif

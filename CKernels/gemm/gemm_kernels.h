@@ -14,8 +14,9 @@
 #define CK_TASKS 16
 
 /**
- * Rows of a product as they lie in memory: `lines` lines of `line_rows` rows each (a matrix is one line, in a
- * convolution a line is a row of output pixels), every row `runs` runs of `run` floats.
+ * Rows of a product as they lie in memory, counted in words of four bytes: a word is a float, or a pair of bf16 where
+ * the processor multiplies those. `lines` lines of `line_rows` rows each (a matrix is one line, in a convolution a line
+ * is a row of output pixels), every row `runs` runs of `run` words.
  */
 typedef struct {
     const float *from;
@@ -27,7 +28,7 @@ typedef struct {
 /** The weights of a product and where it ends. */
 typedef struct {
     size_t n;
-    const float *packed;
+    const float *packed; /* or pairs of bf16, as words */
     float *out;
     size_t out_stride;
     ck_epilogue epilogue;
@@ -39,13 +40,23 @@ typedef void ck_multiply(const ck_product *product, const ck_rows *rows, size_t 
 /** Writes `rows` layer-normalised rows of a product from `row` on, `stride` floats (at least k, whole 16s) apart. */
 typedef void ck_normalise(const ck_gemm_args *args, size_t row, size_t rows, float *to, size_t stride);
 
+/** Writes rows of k floats, rounded to bf16, as the words that the product reads; a zero beside an odd last one. */
+typedef void ck_round(size_t rows, size_t k, const float *from, size_t from_stride, float *to, size_t to_stride);
+
 typedef struct {
     ck_multiply *multiply;
     ck_normalise *normalise;
+    ck_round *round;   /**< NULL: inputs are taken as they are */
+    size_t pair_words; /**< words of a pair of rounded inputs: 2 floats, or 1 pair of bf16 */
 } ck_product_kernels;
 
-/** Indexed by ck_isa. The specification works on its own: its entry is empty. */
-extern const ck_product_kernels ck_product_table[CK_ISA_COUNT];
+/** Those for float or for bf16 weights. The specification works on its own: it gets an empty entry. */
+const ck_product_kernels *ck_product_kernels_for(ck_isa isa, int bf16);
+
+/** Words of k inputs. */
+static inline size_t ck_words(const ck_product_kernels *kernels, size_t k) {
+    return kernels->round ? (k + 1) / 2 * kernels->pair_words : k;
+}
 
 /** CK_OK when the ends of a product with n columns are sound. */
 ck_status ck_epilogue_check(const ck_epilogue *epilogue, size_t n);
@@ -66,8 +77,15 @@ static inline size_t ck_kind_stride(size_t k) { return ck_divide_up(k, 16) * 16 
 #define CK_DECLARE_PRODUCT(isa)                                                                                        \
     ck_multiply ck_multiply_##isa;                                                                                     \
     ck_normalise ck_normalise_##isa;
+#define CK_DECLARE_PRODUCT_BF16(isa)                                                                                   \
+    ck_multiply ck_multiply_bf16_##isa;                                                                                \
+    ck_round ck_round_##isa;
 CK_DECLARE_PRODUCT(portable)
 CK_DECLARE_PRODUCT(avx2)
 CK_DECLARE_PRODUCT(avx512)
+CK_DECLARE_PRODUCT_BF16(portable)
+CK_DECLARE_PRODUCT_BF16(avx2)
+CK_DECLARE_PRODUCT_BF16(avx512)
+CK_DECLARE_PRODUCT_BF16(avx512bf16)
 
 #endif

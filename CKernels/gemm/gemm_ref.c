@@ -32,9 +32,11 @@ void ck_gemm_row_ref(const ck_gemm_args *args, size_t row) {
     double mean, reciprocal;
     moments(args, x, &mean, &reciprocal);
     for (size_t column = 0; column < args->n; column++) {
-        const float *const w = args->packed + ck_packed_index(args->k, column);
+        const size_t k = args->packed ? args->k : (args->k + 1) / 2 * 2;
+        const ck_column_ref w = ck_column_of(args->packed, args->packed_bf16, k, column);
         double sum = 0;
-        for (size_t i = 0; i < args->k; i++) sum += (x[i] - mean) * reciprocal * w[i * CK_PANEL];
+        for (size_t i = 0; i < args->k; i++)
+            sum += ck_input_ref(w, (x[i] - mean) * reciprocal) * ck_weight_ref(w, i);
         args->out[row * args->out_stride + column] = ck_finish_ref(&args->epilogue, sum, row, column);
     }
 }

@@ -7,7 +7,8 @@
  * Dense 2-D convolution on channels-last images, zero padding, as an implicit matrix product: no im2col is materialised.
  *
  * Output size per axis: `(size + 2 * padding - kernel) / stride + 1`. The weight is packed by
- * `ck_gemm_pack(out_channels, kernel_height * kernel_width * channels, ...)` from the order [out][ky][kx][in].
+ * `ck_gemm_pack(out_channels, kernel_height * kernel_width * channels, ...)` or
+ * `ck_gemm_pack_bf16(out_channels, kernel_height * kernel_width, channels, ...)` from the order [out][ky][kx][in].
  */
 typedef struct {
     size_t batch, height, width, channels;
@@ -15,7 +16,8 @@ typedef struct {
     size_t kernel_height, kernel_width, stride, padding;
     const float *x; /**< [batch][height][width][channels], pixel stride `x_stride` floats */
     size_t x_stride;
-    const float *packed;
+    const float *packed;        /**< or NULL */
+    const ck_bf16 *packed_bf16; /**< or NULL: one of the two is given; see ck_gemm_args */
     float *out; /**< [batch][out_height][out_width][out_channels], pixel stride `out_stride` */
     size_t out_stride;
     ck_epilogue epilogue;

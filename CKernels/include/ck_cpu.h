@@ -24,6 +24,12 @@ const char *ck_isa_name(ck_isa isa);
 /** Whether this processor and operating system can run the instruction set. Thread-safe. */
 bool ck_isa_available(ck_isa isa);
 
+/**
+ * Whether products of bf16 weights on CK_ISA_AVX512 use the processor's bf16 dot product (AVX512_BF16); without it they
+ * widen bf16 to float. The environment variable `ZOO_BF16=widen`, read once, answers no for a processor that has it.
+ */
+bool ck_bf16_dot_available(void);
+
 /** The fastest available instruction set. */
 ck_isa ck_isa_best(void);
 

@@ -3,6 +3,8 @@
 
 #include "ck_pool.h"
 
+#include <stdint.h>
+
 /** The element-wise function at the end of a product. */
 typedef enum {
     CK_ACTIVATION_NONE = 0,
@@ -34,6 +36,19 @@ size_t ck_gemm_packed_count(size_t n, size_t k);
  */
 void ck_gemm_pack(size_t n, size_t k, const float *weight, size_t stride, float *packed);
 
+/** The upper half of a float: its sign, its 8 bits of exponent and 7 bits of fraction. */
+typedef uint16_t ck_bf16;
+
+/** Elements that the packed bf16 form of an [n][taps][channels] weight takes: whole panels of whole pairs. */
+size_t ck_gemm_packed_bf16_count(size_t n, size_t taps, size_t channels);
+
+/**
+ * Rounds a weight `[n][taps][channels]` (row stride `stride` floats) to bf16, to nearest, ties to even, and packs it into
+ * panels `[n/32][taps][channels/2][32][2]`: pairs of neighbouring channels, zeros behind the last column and beside an
+ * odd last channel. A matrix has one tap and k channels, a convolution kernel_height * kernel_width taps.
+ */
+void ck_gemm_pack_bf16(size_t n, size_t taps, size_t channels, const float *weight, size_t stride, ck_bf16 *packed);
+
 /** `out[r] = epilogue(norm(x[r]) * weight^T)` for `rows` rows. */
 typedef struct {
     size_t rows, n, k;
@@ -44,8 +59,13 @@ typedef struct {
      * variance. The affine part belongs in weight and bias. 0 takes x as it is.
      */
     float norm_epsilon;
-    const float *packed; /**< from ck_gemm_pack */
-    float *out;          /**< [rows][n], row stride `out_stride`; must not overlap x */
+    const float *packed; /**< from ck_gemm_pack, or NULL */
+    /**
+     * From ck_gemm_pack_bf16, or NULL: exactly one of the two is given. With bf16 weights every input, after the norm, is
+     * rounded to bf16 as well; products are exact and summed in float, and the ends are computed in float.
+     */
+    const ck_bf16 *packed_bf16;
+    float *out; /**< [rows][n], row stride `out_stride`; must not overlap x */
     size_t out_stride;
     ck_epilogue epilogue;
 } ck_gemm_args;
@@ -54,7 +74,9 @@ typedef struct {
 size_t ck_gemm_scratch(const ck_context *context, const ck_gemm_args *args);
 
 /**
- * Matrix product with fused ends, O(rows * n * k). Each output is one chain of fused multiply-adds over k, in order.
+ * Matrix product with fused ends, O(rows * n * k). Each output is one chain of fused multiply-adds over k, in order;
+ * with bf16 weights the second of a pair comes before the first, as in the processors' bf16 dot product, which takes
+ * inputs, weights and sums below 1.2e-38 as zero.
  *
  * rows, n and k are at most 2^31 - 1. `scratch` may be NULL where `ck_gemm_scratch` returns 0.
  */

@@ -28,7 +28,7 @@
 #define CK_PASTE(a, b) CK_PASTE_(a, b)
 #define CK_NAME(name) CK_PASTE(name, CK_SUFFIX)
 
-#if defined(CK_SIMD_AVX512)
+#if defined(CK_SIMD_AVX512) || defined(CK_SIMD_AVX512BF16)
 #include "simd/ck_simd_avx512.h"
 #elif defined(CK_SIMD_AVX2)
 #include "simd/ck_simd_avx2.h"

@@ -1,14 +1,22 @@
-/* AVX-512 F, VL, BW, DQ: 16 floats, masked tails. Documentation of the names: ck_simd.h. */
+/*
+ * AVX-512 F, VL, BW, DQ: 16 floats, masked tails. Documentation of the names: ck_simd.h. With CK_SIMD_AVX512BF16 the
+ * same, and the body may use AVX512_BF16 besides.
+ */
 #include <immintrin.h>
 
+#if defined(CK_SIMD_AVX512BF16)
+#define CK_SUFFIX avx512bf16
+#define CK_TARGET "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,bmi2,prfchw,avx512bf16"
+#else
 #define CK_SUFFIX avx512
+#define CK_TARGET "avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,bmi2,prfchw"
+#endif
 #define VL 16
 typedef __m512 vf;
 typedef __m512i vi;
 typedef __mmask16 vm;
 
-#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma,bmi2,prfchw"))),      \
-                             apply_to = function)
+#pragma clang attribute push(__attribute__((target(CK_TARGET))), apply_to = function)
 
 CK_INLINE vf v_zero(void) { return _mm512_setzero_ps(); }
 CK_INLINE vf v_set(float x) { return _mm512_set1_ps(x); }

@@ -76,13 +76,17 @@ public final class KernelBenchmark {
 
     private let plan: MeasurementPlan
     private let models: [ModelCard]
+    private let precision: Precision
     private var cases: [Int: [LayerCase]] = [:]
     private var softmaxTimes: [String: Double] = [:]
 
-    /// - Parameter models: whose layers' shapes are measured.
-    public init(_ plan: MeasurementPlan, models: [ModelCard]) {
+    /// - Parameters:
+    ///   - models: whose layers' shapes are measured.
+    ///   - precision: of those layers.
+    public init(_ plan: MeasurementPlan, models: [ModelCard], precision: Precision = .fp32) {
         self.plan = plan
         self.models = models
+        self.precision = precision
     }
 
     /// Measures one kernel at all sizes. A kernel that fails its check gets no row but an entry in `failures`.
@@ -138,7 +142,7 @@ public final class KernelBenchmark {
         var found: [LayerCase] = []
         var positions: [String: Int] = [:]
         for card in models {
-            let model = try Registry.load(card, from: SeededSource(seed: 1))
+            let model = try Registry.load(card, from: SeededSource(seed: 1), precision: precision)
             let size = ModelBenchmark.ImageSize(
                 height: card.preprocessing.inputHeight, width: card.preprocessing.inputWidth)
             let pass = try Pass(model, size: size, batch: batch)
@@ -161,7 +165,9 @@ public final class KernelBenchmark {
         _ layer: LayerCase, named name: String, _ roofline: Roofline?, _ runtime: Runtime
     ) throws -> KernelRow {
         let kernel = KernelReplay(of: layer.call)
-        let (agreement, reference) = try Self.check(kernel, named: "\(name) \(layer.call.shape)", on: runtime)
+        let (agreement, reference) = try Self.check(
+            kernel, named: "\(name) \(layer.call.shape)", on: runtime,
+            tolerance: precision == .fp32 ? Agreement.kernelTolerance : Agreement.bf16KernelTolerance)
         return KernelRow(
             kernel, operator: name, shape: layer.call.shape, layers: layer.layers, tokens: nil, agreement: agreement,
             measurement: time(kernel, plan, runtime), reference: reference, softmax: nil, roofline: roofline,
@@ -188,7 +194,8 @@ public final class KernelBenchmark {
     /// - Returns: the agreement, and the time of `ref` in seconds where it was the reference.
     /// - Throws: `ZooError` of kind `gateFailed`.
     package static func check(
-        _ kernel: some PreparedKernel, named name: String, on runtime: Runtime
+        _ kernel: some PreparedKernel, named name: String, on runtime: Runtime,
+        tolerance: Double = Agreement.kernelTolerance
     ) throws -> (agreement: Agreement, reference: Double?) {
         let reference: InstructionSet = runtime.instructionSet == .ref ? .portable : .ref
         let slow = try Runtime(threads: runtime.threads, instructionSet: reference)
@@ -202,7 +209,7 @@ public final class KernelBenchmark {
         kernel.run(on: runtime)
         let agreement = Agreement(
             reference: reference.rawValue, relativeError: Agreement.relativeError(first, expected),
-            tolerance: Agreement.kernelTolerance, repeatable: Agreement.sameBits(first, kernel.output.values))
+            tolerance: tolerance, repeatable: Agreement.sameBits(first, kernel.output.values))
         guard agreement.passed else {
             throw ZooError(
                 .gateFailed, "\(name) on \(runtime.instructionSet.rawValue): \(agreement.description)",

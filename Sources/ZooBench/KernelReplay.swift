@@ -59,6 +59,21 @@ extension ck_epilogue {
     }
 }
 
+/// Makes packed weights of the kind that a call has out of noise.
+///
+/// - Parameter count: of elements.
+private func packedNoise(
+    _ count: Int, bf16: Bool, _ noise: (Int) -> UnsafeMutablePointer<Float>
+) -> (fp32: UnsafePointer<Float>?, bf16: UnsafePointer<ck_bf16>?) {
+    guard bf16 else { return (UnsafePointer(noise(count)), nil) }
+    let words = noise((count + 1) / 2)
+    for index in 0..<(count + 1) / 2 {
+        let upper = words[index].bitPattern >> 16
+        words[index] = Float(bitPattern: upper << 16 | upper)
+    }
+    return (nil, UnsafeRawPointer(words).assumingMemoryBound(to: ck_bf16.self))
+}
+
 extension ck_gemm_args: ReplayableCall {
     var outputCount: Int { rows * n }
 
@@ -67,7 +82,8 @@ extension ck_gemm_args: ReplayableCall {
     ) -> ck_gemm_args {
         var copy = self
         copy.x = UnsafePointer(noise(rows * x_stride))
-        copy.packed = UnsafePointer(noise(ck_gemm_packed_count(n, k)))
+        let count = packed_bf16 == nil ? ck_gemm_packed_count(n, k) : ck_gemm_packed_bf16_count(n, 1, k)
+        (copy.packed, copy.packed_bf16) = packedNoise(count, bf16: packed_bf16 != nil, noise)
         copy.out = output
         copy.out_stride = n
         copy.epilogue = epilogue.replayed(rows: rows, columns: n, noise: noise)
@@ -83,8 +99,12 @@ extension ck_conv_args: ReplayableCall {
     ) -> ck_conv_args {
         var copy = self
         copy.x = UnsafePointer(noise(batch * height * width * x_stride))
-        copy.packed = UnsafePointer(
-            noise(ck_gemm_packed_count(out_channels, kernel_height * kernel_width * channels)))
+        let taps = kernel_height * kernel_width
+        let count =
+            packed_bf16 == nil
+            ? ck_gemm_packed_count(out_channels, taps * channels)
+            : ck_gemm_packed_bf16_count(out_channels, taps, channels)
+        (copy.packed, copy.packed_bf16) = packedNoise(count, bf16: packed_bf16 != nil, noise)
         copy.out = output
         copy.out_stride = out_channels
         copy.epilogue = epilogue.replayed(rows: outputPixels, columns: out_channels, noise: noise)

@@ -26,7 +26,10 @@ public struct ModelRow: BenchmarkRow, Equatable {
     public let profile: LayerProfile?
 
     public static var columns: [Table.Column] {
-        [.init("model", .left), .init("size"), .init("batch"), .init("threads"), .init("isa", .left)]
+        [
+            .init("model", .left), .init("size"), .init("batch"), .init("threads"), .init("isa", .left),
+            .init("precision", .left),
+        ]
             + [
                 "runs", "median ms", "mad ms", "min ms", "p90 ms", "p99 ms", "cpu ms", "images/s", "GMAC/s", "of peak",
                 "MB",
@@ -37,7 +40,7 @@ public struct ModelRow: BenchmarkRow, Equatable {
     public var cells: [String] {
         let statistics = measurement.statistics
         return [
-            model, size.description, "\(batch)", "\(threads)", instructionSet, "\(statistics.n)",
+            model, size.description, "\(batch)", "\(threads)", instructionSet, precision, "\(statistics.n)",
             statistics.median.milliseconds, statistics.mad.milliseconds, statistics.min.milliseconds,
             statistics.p90.milliseconds, statistics.p99.milliseconds, measurement.processorTime.milliseconds,
             imagesPerSecond.threeDigits,

@@ -42,10 +42,13 @@ package protocol KernelObserver: AnyObject {
 extension ck_gemm_args: KernelCall {
     package var kind: KernelKind { .gemm }
     package var shape: String {
-        "\(rows)x\(k)x\(n)" + (norm_epsilon > 0 ? " norm" : "") + epilogue.shape
+        "\(rows)x\(k)x\(n)" + (packed_bf16 == nil ? "" : " bf16") + (norm_epsilon > 0 ? " norm" : "")
+            + epilogue.shape
     }
     package var multiplyAdds: Int { rows * n * k }
-    package var bytes: Int { 4 * (rows * k + n * k + rows * n) + epilogue.bytes(rows: rows, columns: n) }
+    package var bytes: Int {
+        4 * rows * (k + n) + (packed_bf16 == nil ? 4 : 2) * n * k + epilogue.bytes(rows: rows, columns: n)
+    }
 
     package func scratch(_ context: UnsafePointer<ck_context>) -> Int {
         withUnsafePointer(to: self) { ck_gemm_scratch(context, $0) }
@@ -81,7 +84,7 @@ extension ck_conv_args: KernelCall {
     package var kind: KernelKind { .convolution }
     package var shape: String {
         "\(batch)x\(height)x\(width)x\(channels)->\(out_channels) k\(kernel_height)x\(kernel_width) s\(stride)"
-            + epilogue.shape
+            + (packed_bf16 == nil ? "" : " bf16") + epilogue.shape
     }
 
     /// Pixels of all outputs.
@@ -93,8 +96,8 @@ extension ck_conv_args: KernelCall {
     package var multiplyAdds: Int { outputPixels * out_channels * channels * kernel_height * kernel_width }
     package var bytes: Int {
         let weights = out_channels * channels * kernel_height * kernel_width
-        return 4 * (batch * height * width * channels + weights + outputPixels * out_channels)
-            + epilogue.bytes(rows: outputPixels, columns: out_channels)
+        return 4 * (batch * height * width * channels + outputPixels * out_channels)
+            + (packed_bf16 == nil ? 4 : 2) * weights + epilogue.bytes(rows: outputPixels, columns: out_channels)
     }
 
     package func scratch(_ context: UnsafePointer<ck_context>) -> Int {

@@ -57,8 +57,8 @@ public final class Runtime {
     /// - Parameters:
     ///   - threads: workers including the calling thread; `nil` takes `Processor.usableCores`.
     ///   - instructionSet: `nil` takes `ZOO_ISA` from the environment where set, else the best available.
-    /// - Throws: `ZooError` of kind `usage` (thread count out of 1...1024, unknown instruction set), `unavailable`
-    ///   (instruction set; threads that can't be started).
+    /// - Throws: `ZooError` of kind `usage` (thread count out of 1...1024, unknown instruction set or `ZOO_BF16`),
+    ///   `unavailable` (instruction set; threads that can't be started).
     public init(threads: Int? = nil, instructionSet: InstructionSet? = nil) throws(ZooError) {
         let threads = threads ?? Processor.usableCores
         guard (1...1024).contains(threads) else {
@@ -71,6 +71,9 @@ public final class Runtime {
             chosen = try InstructionSet(named: named)
         } else {
             chosen = .best
+        }
+        if let choice = Processor.environment("ZOO_BF16"), !choice.isEmpty, choice != "widen" {
+            throw ZooError(.usage, "unknown choice of bf16 products", at: "ZOO_BF16", expected: "widen", found: choice)
         }
         var pool: OpaquePointer?
         let status = ck_pool_create(threads, &pool)

@@ -13,6 +13,7 @@ public struct EvaluationOptions: Sendable {
     /// Threads that decode and preprocess, `nil` for half as many as the model has.
     public var decodeThreads: Int?
     public var instructionSet: InstructionSet?
+    public var precision = Precision.fp32
     /// Images to evaluate, spread evenly over the dataset's order; `nil` for all.
     public var limit: Int?
     /// Whether answers are chosen among the dataset's classes only, as is usual for ImageNet-A and ImageNet-R.
@@ -89,7 +90,7 @@ public struct Evaluation {
         }
         labels = try LabelMap(from: dataset, to: card)
         runtime = try Runtime(threads: options.threads, instructionSet: options.instructionSet)
-        model = try Registry.load(card, from: weights.source)
+        model = try Registry.load(card, from: weights.source, precision: options.precision)
         decodeThreads = options.decodeThreads ?? max(1, runtime.threads / 2)
         self.card = card
         self.preprocessing = preprocessing
@@ -98,8 +99,11 @@ public struct Evaluation {
         self.options = options
         samples = Self.spread(dataset.samples, limit: options.limit)
         environment = RunEnvironment(
-            instructionSet: runtime.instructionSet, threads: runtime.threads, decodeThreads: decodeThreads)
+            instructionSet: runtime.instructionSet, precision: options.precision, threads: runtime.threads,
+            decodeThreads: decodeThreads)
     }
+
+    public var instructionSet: InstructionSet { runtime.instructionSet }
 
     /// What identifies this evaluation: two runs with equal fingerprints give the same outcomes to the bit.
     public var fingerprint: Journal.Fingerprint {
@@ -110,6 +114,7 @@ public struct Evaluation {
             "images": "\(samples.count)",
             "preprocessing": "\(preprocessing)",
             "instruction set": environment.instructionSet,
+            "precision": environment.precision.rawValue,
             "among": options.amongDatasetClasses ? "the dataset's classes" : "all classes",
             "zoo": environment.machine.zoo,
         ]

@@ -10,8 +10,9 @@ public func jsonText(_ value: some Encodable) throws -> String {
 }
 
 extension EvaluationReport {
-    /// The result as a table of one row, with the column names of timm's result files. Untrained weights add a column
-    /// `trained`, so that such a row cannot be taken for a measurement.
+    /// The result as a table of one row, with the column names of timm's result files. What is not the ordinary case has
+    /// a column of its own: `precision` other than fp32, and `trained` for untrained weights, so that such a row cannot
+    /// be taken for a measurement.
     public var csv: String {
         var columns: [(name: String, value: String)] = [
             ("model", model.name),
@@ -24,6 +25,7 @@ extension EvaluationReport {
             ("crop_pct", "\(preprocessing.cropPct)"),
             ("interpolation", preprocessing.interpolation.rawValue),
         ]
+        if environment.precision != .fp32 { columns.append(("precision", environment.precision.rawValue)) }
         if !results.trained { columns.append(("trained", "false")) }
         return columns.map(\.name).joined(separator: ",") + "\n" + columns.map(\.value).joined(separator: ",") + "\n"
     }
@@ -70,7 +72,7 @@ extension EvaluationReport {
         else { return "speed      nothing computed in this run" }
         return "speed      \(fixed(rate, 1)) images/s (decode \(fixed(100 * decode, 0)) %, preprocess "
             + "\(fixed(100 * preprocess, 0)) %, model \(fixed(100 * model, 0)) % of the work), "
-            + "\(environment.threads) threads, \(environment.instructionSet)"
+            + "\(environment.threads) threads, \(environment.instructionSet), \(environment.precision.rawValue)"
     }
 
     private func accuracy(_ value: Double?, _ correct: Int, _ interval: [Double]?) -> String {

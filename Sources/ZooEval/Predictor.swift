@@ -24,10 +24,13 @@ public final class Predictor {
     private var input: [Float]
     private var logits: [Float]
 
-    /// - Parameter preprocessing: `nil` for the card's.
+    /// - Parameters:
+    ///   - preprocessing: `nil` for the card's.
+    ///   - precision: of the model's weights and products.
     /// - Throws: `ZooError` if the weights do not fit the model.
     public init(
-        card: ModelCard, weights: ResolvedWeights, preprocessing: Preprocessing? = nil, runtime: Runtime
+        card: ModelCard, weights: ResolvedWeights, preprocessing: Preprocessing? = nil,
+        precision: Precision = .fp32, runtime: Runtime
     ) throws {
         let preprocessing = preprocessing ?? card.preprocessing
         preprocessor = try Preprocessor(preprocessing)
@@ -36,7 +39,7 @@ public final class Predictor {
                 .usage, "the input is too large", expected: "at most \(Evaluation.maximumBatchPixels) pixels",
                 found: "\(preprocessing.inputHeight) x \(preprocessing.inputWidth)")
         }
-        model = try Registry.load(card, from: weights.source)
+        model = try Registry.load(card, from: weights.source, precision: precision)
         self.card = card
         self.preprocessing = preprocessing
         self.runtime = runtime

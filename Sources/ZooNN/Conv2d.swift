@@ -9,7 +9,7 @@ package struct Conv2d: Sendable {
     private let kernel: Int
     private let stride: Int
     private let padding: Int
-    private let weight: PackedWeight
+    private let weight: PackedMatrix
     private let epilogue: Epilogue
 
     /// Reads `weight` [out, in, kernel, kernel] and `bias` [out].
@@ -26,8 +26,10 @@ package struct Conv2d: Sendable {
         self.kernel = kernel
         self.stride = stride
         self.padding = padding
-        let k = kernel * kernel * inputs
-        self.weight = PackedWeight(packing: Self.channelsLast(weight, k: k, inputs: inputs), n: outputs, k: k)
+        let taps = kernel * kernel
+        self.weight = PackedMatrix(
+            Self.channelsLast(weight, k: taps * inputs, inputs: inputs), n: outputs, taps: taps, channels: inputs,
+            precision: w.precision)
         self.epilogue = Epilogue(bias: bias, activation: activation, scale: nil)
     }
 
@@ -53,7 +55,8 @@ package struct Conv2d: Sendable {
         let arguments = ck_conv_args(
             batch: x.batch, height: x.height, width: x.width, channels: inputs, out_channels: outputs,
             kernel_height: kernel, kernel_width: kernel, stride: stride, padding: padding, x: x.base,
-            x_stride: x.stride, packed: weight.pointer, out: output.base, out_stride: output.stride,
+            x_stride: x.stride, packed: weight.pointer, packed_bf16: weight.bf16Pointer, out: output.base,
+            out_stride: output.stride,
             epilogue: epilogue.ck(residual: nil))
         runtime.run(arguments, in: name)
     }

@@ -7,7 +7,7 @@ package struct Linear: Sendable {
     private let name: String
     package let inputs: Int
     package let outputs: Int
-    private let weight: PackedWeight
+    private let weight: PackedMatrix
     private let epilogue: Epilogue
     private let normEpsilon: Float
 
@@ -28,7 +28,7 @@ package struct Linear: Sendable {
         name = w.path
         self.inputs = inputs
         self.outputs = outputs
-        self.weight = PackedWeight(packing: weight, n: outputs, k: inputs)
+        self.weight = PackedMatrix(weight, n: outputs, channels: inputs, precision: w.precision)
         self.epilogue = Epilogue(bias: bias, activation: activation, scale: scale)
         self.normEpsilon = norm?.epsilon ?? 0
     }
@@ -49,7 +49,7 @@ package struct Linear: Sendable {
     ) {
         let arguments = ck_gemm_args(
             rows: x.rows, n: outputs, k: inputs, x: x.base, x_stride: x.stride, norm_epsilon: normEpsilon,
-            packed: weight.pointer, out: output.base, out_stride: output.stride,
+            packed: weight.pointer, packed_bf16: weight.bf16Pointer, out: output.base, out_stride: output.stride,
             epilogue: epilogue.ck(residual: residual))
         runtime.run(arguments, in: name)
     }

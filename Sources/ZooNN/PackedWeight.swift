@@ -1,26 +1,29 @@
 import CKernels
 import ZooCore
 
-/// Read-only kernel weights in aligned memory, shared by every copy of the layer that owns them.
+/// Read-only kernel weights in float32.
+package typealias PackedWeight = PackedArray<Float>
+
+/// Read-only values in aligned memory, shared by every copy of the layer that owns them.
 ///
 /// The pointer is written once, before the object is visible to anyone else, and only read afterwards: hence
 /// `@unchecked Sendable`.
-package final class PackedWeight: @unchecked Sendable {
-    package let pointer: UnsafePointer<Float>
+package final class PackedArray<Element: BitwiseCopyable>: @unchecked Sendable {
+    package let pointer: UnsafePointer<Element>
     package let count: Int
 
-    /// Takes room for `count` floats and lets `fill` write them.
-    package init(count: Int, fill: (UnsafeMutablePointer<Float>) -> Void) {
-        let bytes = max(count, 1) * MemoryLayout<Float>.stride
+    /// Takes room for `count` elements and lets `fill` write them.
+    package init(count: Int, fill: (UnsafeMutablePointer<Element>) -> Void) {
+        let bytes = max(count, 1) * MemoryLayout<Element>.stride
         let memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
-        let floats = memory.bindMemory(to: Float.self, capacity: max(count, 1))
-        fill(floats)
-        self.pointer = UnsafePointer(floats)
+        let elements = memory.bindMemory(to: Element.self, capacity: max(count, 1))
+        fill(elements)
+        self.pointer = UnsafePointer(elements)
         self.count = count
     }
 
     /// A plain copy, such as a bias.
-    package convenience init(_ values: [Float]) {
+    package convenience init(_ values: [Element]) {
         self.init(count: values.count) { destination in
             values.withUnsafeBufferPointer { source in
                 guard let base = source.baseAddress else { return }
@@ -29,18 +32,38 @@ package final class PackedWeight: @unchecked Sendable {
         }
     }
 
-    /// A matrix [n][k] in the panels that `ck_gemm_f32` and `ck_conv_f32` read; empty for an empty matrix, which is
-    /// what a definition gets while its names are only recorded.
-    package convenience init(packing matrix: [Float], n: Int, k: Int) {
-        guard !matrix.isEmpty else {
-            self.init(count: 0) { _ in }
-            return
-        }
+    deinit { pointer.deallocate() }
+}
+
+/// The weight of a product in the panels that `ck_gemm_f32` and `ck_conv_f32` read, in a model's precision.
+package struct PackedMatrix: Sendable {
+    /// Exactly one of the two is there.
+    private let fp32: PackedWeight?
+    private let bf16: PackedArray<ck_bf16>?
+
+    package var pointer: UnsafePointer<Float>? { fp32?.pointer }
+    package var bf16Pointer: UnsafePointer<ck_bf16>? { bf16?.pointer }
+
+    /// Bytes of the packed form.
+    package var bytes: Int { 4 * (fp32?.count ?? 0) + 2 * (bf16?.count ?? 0) }
+
+    /// - Parameters:
+    ///   - matrix: [n][taps][channels]; empty while a definition's names are only recorded.
+    ///   - taps: positions of a convolution's kernel; 1 for a linear layer.
+    package init(_ matrix: [Float], n: Int, taps: Int = 1, channels: Int, precision: Precision) {
+        let (n, k) = matrix.isEmpty ? (0, 0) : (n, taps * channels)
         precondition(matrix.count == n * k)
-        self.init(count: ck_gemm_packed_count(n, k)) { packed in
-            matrix.withUnsafeBufferPointer { ck_gemm_pack(n, k, $0.baseAddress, k, packed) }
+        switch precision {
+        case .fp32:
+            fp32 = PackedWeight(count: ck_gemm_packed_count(n, k)) { packed in
+                matrix.withUnsafeBufferPointer { ck_gemm_pack(n, k, $0.baseAddress, k, packed) }
+            }
+            bf16 = nil
+        case .bf16:
+            fp32 = nil
+            bf16 = PackedArray(count: ck_gemm_packed_bf16_count(n, taps, channels)) { packed in
+                matrix.withUnsafeBufferPointer { ck_gemm_pack_bf16(n, taps, channels, $0.baseAddress, k, packed) }
+            }
         }
     }
-
-    deinit { pointer.deallocate() }
 }

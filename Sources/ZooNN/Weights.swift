@@ -16,6 +16,9 @@ package struct Weights {
     /// The scope's name without the final dot, `layers.0.blocks.1.attn.qkvo`.
     package var path: String { String(prefix.dropLast()) }
 
+    /// What the model's products are computed in.
+    package var precision: Precision { reader.precision }
+
     /// The scope of `name` inside this one: `w["layers"]["0"]` reads `layers.0.*`.
     package subscript(_ name: String) -> Weights {
         Weights(reader: reader, prefix: prefix + name + ".")
@@ -34,14 +37,18 @@ package struct Weights {
 /// Reads a `TensorSource` on behalf of one model and remembers everything that was asked for.
 package final class WeightReader {
     private let source: (any TensorSource)?
+    fileprivate let precision: Precision
     /// Names and shapes in the order of the definition.
     package private(set) var requested: [(name: String, shape: [Int])] = []
     private var names = Set<String>()
     private var problems: [ZooError] = []
 
-    /// - Parameter source: `nil` records what the definition asks for without reading anything.
-    package init(_ source: (any TensorSource)?) {
+    /// - Parameters:
+    ///   - source: `nil` records what the definition asks for without reading anything.
+    ///   - precision: what the model's layers pack their weights in.
+    package init(_ source: (any TensorSource)?, precision: Precision = .fp32) {
         self.source = source
+        self.precision = precision
     }
 
     /// The scope of the whole checkpoint.

@@ -8,9 +8,9 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "kernel", abstract: "Measure kernels against the machine's own roofline.",
         discussion: """
-            gemm, conv and dwconv run at every distinct shape that the layers of --model have, with the same fused \
-            ends; layer_norm and the attention operators at every combination of --batch, --heads, --tokens and \
-            --head-dim. Every kernel is checked against ref in the same run; a wrong one shows no speed and ends in \
+            gemm, conv and dwconv run at every distinct shape that the layers of --model have in --precision, with the \
+            same fused ends; layer_norm and the attention operators at every combination of --batch, --heads, --tokens \
+            and --head-dim. Every kernel is checked against ref in the same run; a wrong one shows no speed and ends in \
             exit code 1. "of roof" is the share of what the measured multiply-add peak and the copy bandwidth of the \
             kernel's own memory size allow; both speed-ups are at the same threads.
             """)
@@ -40,6 +40,8 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
     @Option(help: "Models, a list, whose layers' shapes are measured.", completion: .models)
     var model = "ravlt-t,ravlt-s"
 
+    @OptionGroup var precision: PrecisionOptions
+
     @Option(help: "Write growth and roofline plots to this SVG file.", completion: .file(extensions: ["svg"]))
     var plot: String?
 
@@ -56,10 +58,11 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
         let cards = try model.split(separator: ",").map { (name) throws(ZooError) in
             try Registry.card(named: String(name))
         }
-        let benchmark = KernelBenchmark(try plan.makePlan(), models: cards)
+        let benchmark = KernelBenchmark(try plan.makePlan(), models: cards, precision: precision.precision)
         let sizes = KernelBenchmark.Sizes(
             batch: batch.values, heads: heads.values, tokens: tokens.values, headDim: headDim.values)
         let machines = try sweep.machines()
+        for machine in machines.prefix(1) { precision.announce(on: machine.runtime.instructionSet) }
         var rows: [KernelRow] = []
         for subject in subjects {
             for machine in machines {

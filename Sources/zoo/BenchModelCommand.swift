@@ -33,20 +33,13 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
         transform: Sweep.init(parsing:))
     var imageSize: Sweep?
 
-    @Option(help: "Number format of weights and activations.")
-    var precision = Precision.fp32
-
     @Flag(help: "Add where the time of a pass goes, by kind of kernel.")
     var profile = false
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var sweep: SweepOptions
     @OptionGroup var plan: PlanOptions
     @OptionGroup var report: ReportOptions
-
-    /// The number formats that the kernels have.
-    enum Precision: String, ExpressibleByArgument, CaseIterable {
-        case fp32
-    }
 
     func run() throws {
         try Output.check(file: report.outputFile)
@@ -54,10 +47,12 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
         let plan = try plan.makePlan()
         let cards = try models.map { (name) throws(ZooError) in try Registry.card(named: name) }
         let machines = try sweep.machines()
+        for machine in machines.prefix(1) { precision.announce(on: machine.runtime.instructionSet) }
         var rows: [ModelRow] = []
         for card in cards {
             let source = try WeightsResolver().resolve(card, weights: weights).source
-            let benchmark = ModelBenchmark(card, try Registry.load(card, from: source), weights: source.name)
+            let model = try Registry.load(card, from: source, precision: precision.precision)
+            let benchmark = ModelBenchmark(card, model, weights: source.name, precision: precision.precision)
             for size in sizes(for: card) {
                 for batch in batch.values {
                     for machine in machines {

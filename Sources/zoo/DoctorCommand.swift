@@ -50,6 +50,8 @@ private struct Diagnosis: Encodable {
     let environment: Environment
     /// The instruction set that every kernel runs on.
     let kernels: String
+    /// How products of bf16 weights are computed.
+    let bf16Products: String
     let threads: Int
     /// Logical processors in the affinity mask.
     let affinity: [Int]
@@ -68,6 +70,9 @@ private struct Diagnosis: Encodable {
     init(_ runtime: Runtime) {
         environment = .current
         kernels = runtime.instructionSet.rawValue
+        bf16Products =
+            Precision.bf16.isNative(on: runtime.instructionSet)
+            ? "dot product of the processor" : "widened to float32, no faster than it"
         threads = runtime.threads
         affinity = Processor.allowed
         cgroupProcessors = Processor.cgroupQuota
@@ -79,7 +84,7 @@ private struct Diagnosis: Encodable {
         let states = Registry.cards.map { ($0.name, WeightsState($0, WeightsResolver())) }
         weightsFound = Dictionary(
             uniqueKeysWithValues: states.filter { $0.1.status != .notFound }.map { ($0.0, $0.1.text) })
-        let names = ["ZOO_HOME", "ZOO_ISA", "NO_COLOR"]
+        let names = ["ZOO_HOME", "ZOO_ISA", "ZOO_BF16", "NO_COLOR"]
         variables = ProcessInfo.processInfo.environment.filter { names.contains($0.key) }
     }
 
@@ -98,6 +103,7 @@ private struct Diagnosis: Encodable {
             ("cpu", environment.cpu),
             ("instruction sets", environment.instructionSets.joined(separator: ", ")),
             ("kernels", "\(kernels) in every family"),
+            ("bf16 products", bf16Products),
             ("threads", "\(threads), usable physical cores \(environment.usableCores)"),
             (
                 "affinity",

@@ -33,9 +33,7 @@ struct EvalCommand: Exemplified {
     @OptionGroup var weights: WeightsOptions
     @OptionGroup var preprocessing: PreprocessingOptions
     @OptionGroup var compute: ComputeOptions
-
-    @Option(help: "Number format: fp32 or bf16.")
-    var precision = Precision.fp32
+    @OptionGroup var precision: PrecisionOptions
 
     @Option(help: "Images that the model gets at a time.")
     var batchSize = 8
@@ -79,7 +77,6 @@ struct EvalCommand: Exemplified {
 
     func run() throws {
         let expectations = try expect.map { try Expectation($0) }
-        try precision.requireAvailable()
         if csv && report.json { throw ZooError(.usage, "--json and --csv exclude each other") }
         try Output.check(file: report.outputFile)
         let card = try Registry.card(named: try model ?? defaultModel())
@@ -118,6 +115,7 @@ struct EvalCommand: Exemplified {
         options.threads = compute.threads
         options.decodeThreads = decodeThreads
         options.instructionSet = try compute.instructionSet()
+        options.precision = precision.precision
         options.limit = limit
         options.amongDatasetClasses = datasetClassesOnly
         options.badImages = onBadImage
@@ -125,6 +123,7 @@ struct EvalCommand: Exemplified {
             card: card, weights: weights, dataset: dataset,
             preprocessing: preprocessing.apply(to: card.preprocessing), options: options)
         remark(on: dataset, calledAs: name)
+        precision.announce(on: evaluation.instructionSet, quiet: report.quiet)
         if weights.kind == .installationCheck {
             Output.warning(
                 "no weights for \(card.name): checking the installation with untrained ones, the accuracy is "

@@ -31,16 +31,20 @@ struct FeaturesCommand: ParsableCommand, Exemplified {
     var output: String
 
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var precision: PrecisionOptions
 
     func run() throws {
         let card = try Registry.card(named: model)
         let runtime = try compute.runtime()
         try Output.check(file: output)
         let source = try weights.resolve(card).source
-        let network = try Registry.load(card, from: source)
+        let network = try Registry.load(card, from: source, precision: precision.precision)
         let pixels = try preprocessed(card.preprocessing)
+        precision.announce(on: runtime.instructionSet)
         let pass = try ForwardPass(network, pixels, batchSize: 8, intermediates: true, on: runtime)
-        var metadata = ["model": card.name, "weights": source.name]
+        var metadata = [
+            "model": card.name, "weights": source.name, "precision": precision.precision.rawValue,
+        ]
         for (index, image) in images.enumerated() { metadata["image.\(index)"] = image }
         var writer = SafetensorsWriter(metadata: metadata)
         for (name, tensor) in pass.named where name != "logits" { writer.add(name, tensor) }

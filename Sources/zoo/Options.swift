@@ -113,19 +113,25 @@ struct ResultOptions: ParsableArguments {
     }
 }
 
-/// The number formats of a computation.
-enum Precision: String, ExpressibleByArgument, CaseIterable {
-    case fp32, bf16
+/// What weights and products are computed in.
+struct PrecisionOptions: ParsableArguments {
+    @Option(
+        help: """
+            fp32, or bf16: weights and the inputs of products rounded to bfloat16, summed in float32. Every processor \
+            computes bf16 and needs half the memory for weights; it is faster on those with AVX512_BF16.
+            """)
+    var precision = Precision.fp32
 
-    /// - Throws: `ZooError` of kind `unavailable` for what this build cannot do.
-    func requireAvailable() throws(ZooError) {
-        guard self == .fp32 else {
-            throw ZooError(
-                .unavailable, "computing in \(rawValue) is not available", at: "--precision", expected: "fp32")
-        }
+    /// Says once where bf16 brings no speed.
+    func announce(on instructionSet: InstructionSet, quiet: Bool = false) {
+        guard !quiet, !precision.isNative(on: instructionSet) else { return }
+        Output.note(
+            "\(instructionSet.rawValue) kernels on this processor have no \(precision.rawValue) dot product: expect its "
+                + "results and its memory, but no speed-up")
     }
 }
 
+extension Precision: ExpressibleByArgument {}
 extension Preprocessing.Interpolation: ExpressibleByArgument {}
 extension BadImagePolicy: ExpressibleByArgument {}
 

@@ -22,6 +22,7 @@ struct PredictCommand: Exemplified {
     @OptionGroup var weights: WeightsOptions
     @OptionGroup var preprocessing: PreprocessingOptions
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var precision: PrecisionOptions
 
     @Option(help: "Classes to name for each image.")
     var topK = 5
@@ -59,7 +60,9 @@ struct PredictCommand: Exemplified {
         let weights = try self.weights.resolve(card)
         let runtime = try compute.runtime()
         let predictor = try Predictor(
-            card: card, weights: weights, preprocessing: preprocessing.apply(to: card.preprocessing), runtime: runtime)
+            card: card, weights: weights, preprocessing: preprocessing.apply(to: card.preprocessing),
+            precision: precision.precision, runtime: runtime)
+        precision.announce(on: runtime.instructionSet)
         if !weights.isTrained { Output.warning("untrained weights: the predictions are meaningless") }
         var firstError: ZooError?
         let results = images.map { image in
@@ -72,7 +75,8 @@ struct PredictCommand: Exemplified {
                 model: card, weights: weights.record(),
                 preprocessing: predictor.preprocessing,
                 environment: RunEnvironment(
-                    instructionSet: runtime.instructionSet, threads: runtime.threads, decodeThreads: 1),
+                    instructionSet: runtime.instructionSet, precision: precision.precision,
+                    threads: runtime.threads, decodeThreads: 1),
                 results: Results(trained: weights.isTrained, images: results))
             try JSONReport(command: "predict", content: content).write()
         } else {

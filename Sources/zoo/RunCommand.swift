@@ -43,6 +43,7 @@ struct RunCommand: ParsableCommand, Exemplified {
     var batchSize = 8
 
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var precision: PrecisionOptions
 
     func validate() throws {
         guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size must be in 1...4096") }
@@ -57,8 +58,11 @@ struct RunCommand: ParsableCommand, Exemplified {
         let network = try load(card, source, configuration)
         let images = try file.images("input", channels: network.inputChannels)
         try Output.check(file: output)
+        precision.announce(on: runtime.instructionSet)
         let pass = try ForwardPass(network, images, batchSize: batchSize, intermediates: intermediates, on: runtime)
-        var writer = SafetensorsWriter(metadata: ["model": card.name, "weights": source.name])
+        var writer = SafetensorsWriter(metadata: [
+            "model": card.name, "weights": source.name, "precision": precision.precision.rawValue,
+        ])
         for (name, tensor) in pass.named { writer.add(name, tensor) }
         try writer.write(to: output)
     }
@@ -79,7 +83,8 @@ struct RunCommand: ParsableCommand, Exemplified {
             hyperparameters = Hyperparameters([:])
         }
         do {
-            return try Registry.load(card, from: source, hyperparameters: hyperparameters)
+            return try Registry.load(
+                card, from: source, hyperparameters: hyperparameters, precision: precision.precision)
         } catch let error as ZooError {
             throw configuration.map { error.naming(file: $0.path) } ?? error
         }

@@ -1,8 +1,9 @@
 import CKernels
 import Testing
+import ZooCore
 
 /// One convolution and what it reads and writes.
-private struct Convolution: CustomTestStringConvertible {
+struct Convolution: CustomTestStringConvertible {
     var batch = 1
     var height: Int
     var width: Int
@@ -49,14 +50,14 @@ private struct Convolution: CustomTestStringConvertible {
 }
 
 /// A convolution with its data.
-private struct Setting {
+struct Setting {
     let convolution: Convolution
     let x: GuardedMatrix
     let weight: GuardedMatrix
-    let packed: GuardedMatrix
+    let packed: PackedOperand
     let operands: EndOperands
 
-    init(_ convolution: Convolution, misalignment: Int = 1) {
+    init(_ convolution: Convolution, precision: Precision = .fp32, misalignment: Int = 1) {
         self.convolution = convolution
         let c = convolution
         var noise = Noise(c.k)
@@ -65,8 +66,7 @@ private struct Setting {
         x = GuardedMatrix(
             c.batch * c.height * c.width, c.channels, stride: c.channels + c.pixelPadding, misalignment: misalignment)
         x.fill(&noise)
-        packed = GuardedMatrix(1, ck_gemm_packed_count(c.outChannels, c.k))
-        ck_gemm_pack(c.outChannels, c.k, weight.pointer, c.k, packed.pointer)
+        packed = PackedOperand(weight, taps: c.kernel.height * c.kernel.width, precision: precision)
         operands = EndOperands(
             c.ends, rows: c.batch * c.outHeight * c.outWidth, n: c.outChannels, padding: c.pixelPadding,
             misalignment: misalignment, noise: &noise)
@@ -77,7 +77,7 @@ private struct Setting {
         return ck_conv_args(
             batch: c.batch, height: c.height, width: c.width, channels: c.channels, out_channels: c.outChannels,
             kernel_height: c.kernel.height, kernel_width: c.kernel.width, stride: c.stride, padding: c.padding,
-            x: x.pointer, x_stride: x.stride, packed: packed.pointer, out: operands.out.pointer,
+            x: x.pointer, x_stride: x.stride, packed: packed.fp32, packed_bf16: packed.bf16, out: operands.out.pointer,
             out_stride: operands.out.stride, epilogue: operands.epilogue)
     }
 
@@ -91,7 +91,7 @@ private struct Setting {
 
     /// The largest error over the outputs, in units of the bound; infinite when something else was touched.
     func worstError(exact: Bool) -> Double {
-        guard operands.out.surroundingsIntact else { return .infinity }
+        guard operands.out.surroundingsIntact, packed.storage.surroundingsIntact else { return .infinity }
         let c = convolution
         var worst = 0.0
         for image in 0..<c.batch {
@@ -121,8 +121,9 @@ private struct Setting {
                 let from = x.pointer + ((image * c.height + y) * c.width + column) * x.stride
                 let w = weight.pointer + channel * c.k + (ky * c.kernel.width + kx) * c.channels
                 for i in 0..<c.channels {
-                    sum += Double(from[i]) * Double(w[i])
-                    magnitude += Double(abs(from[i] * w[i]))
+                    let term = packed.precision.rounded(from[i]) * packed.precision.rounded(w[i])
+                    sum += term
+                    magnitude += abs(term)
                 }
             }
         }
@@ -131,22 +132,22 @@ private struct Setting {
 }
 
 @Suite struct ConvTests {
-    @Test(arguments: runnableISAs)
-    func fidelityOnBordersStridesAndKernels(isa: ck_isa) {
+    @Test(arguments: runnableISAs, Precision.allCases)
+    func fidelityOnBordersStridesAndKernels(isa: ck_isa, precision: Precision) {
         for convolution in Convolution.cases {
             for misalignment in [0, 1] {
-                let setting = Setting(convolution, misalignment: misalignment)
+                let setting = Setting(convolution, precision: precision, misalignment: misalignment)
                 setting.run(isa)
                 #expect(setting.worstError(exact: isa == CK_ISA_REF) <= 1, "\(convolution.testDescription)")
             }
         }
     }
 
-    @Test(arguments: runnableISAs)
-    func determinismAcrossThreads(isa: ck_isa) throws {
+    @Test(arguments: runnableISAs, Precision.allCases)
+    func determinismAcrossThreads(isa: ck_isa, precision: Precision) throws {
         for convolution in Convolution.cases {
             func bits(threads: Int) throws -> [UInt32] {
-                let setting = Setting(convolution)
+                let setting = Setting(convolution, precision: precision)
                 setting.run(isa, pool: try TestPool(threads: threads))
                 return setting.operands.out.bits
             }
@@ -158,17 +159,17 @@ private struct Setting {
         }
     }
 
-    @Test(arguments: runnableISAs)
-    func determinismAcrossTheBatch(isa: ck_isa) {
+    @Test(arguments: runnableISAs, Precision.allCases)
+    func determinismAcrossTheBatch(isa: ck_isa, precision: Precision) {
         var convolution = Convolution(
             batch: 5, height: 9, width: 10, channels: 19, outChannels: 50, stride: 2, ends: Ends(bias: true))
-        let whole = Setting(convolution)
+        let whole = Setting(convolution, precision: precision)
         whole.run(isa)
         convolution.batch = 1
         let floats = 9 * 10 * 19
         let outputs = whole.operands.out.bits.count / 5
         for image in 0..<5 {
-            let single = Setting(convolution)
+            let single = Setting(convolution, precision: precision)
             for i in 0..<floats { single.x.pointer[i] = whole.x.pointer[image * floats + i] }
             single.operands.bias.copyValues(from: whole.operands.bias)
             single.run(isa)

@@ -1,6 +1,7 @@
 import CKernels
 import Foundation
 import Testing
+import ZooCore
 
 /// Every instruction set this processor can run, the specification included.
 let runnableISAs: [ck_isa] = (0..<CK_ISA_COUNT.rawValue).map { ck_isa(rawValue: $0) }.filter(ck_isa_available)
@@ -145,14 +146,18 @@ struct EndOperands {
     /// With eps = 2^-24, `magnitude` the sum of the absolute terms and k their number, a chain of fused multiply-adds is
     /// allowed `(4 + 2 sqrt k) * eps * magnitude`, which the activations (slope at most 1.13) and the scale pass on, and
     /// the elementary functions and roundings after it 16 eps of the value.
-    func expected(row: Int, column: Int, product: Double, magnitude: Double, k: Int, exact: Bool) -> (Double, Double) {
+    ///
+    /// - Parameter slack: what the product may be off besides, in every implementation.
+    func expected(
+        row: Int, column: Int, product: Double, magnitude: Double, k: Int, exact: Bool, slack: Double = 0
+    ) -> (Double, Double) {
         let eps = 0x1p-24
         var (value, size) = (product, magnitude)
         if ends.bias {
             value += Double(bias.pointer[column])
             size += Double(abs(bias.pointer[column]))
         }
-        var bound = exact ? 0 : (4 + 2 * Double(k).squareRoot()) * eps * size * 1.13
+        var bound = ((exact ? 0 : (4 + 2 * Double(k).squareRoot()) * eps * size) + slack) * 1.13
         if ends.activation == CK_ACTIVATION_GELU { value *= 0.5 * (1 + erf(value / 2.0.squareRoot())) }
         if ends.activation == CK_ACTIVATION_SILU { value /= 1 + exp(-value) }
         if ends.scale {
@@ -173,4 +178,49 @@ struct EndOperands {
 func guardedScratch(bytes: Int) -> GuardedMatrix {
     #expect(bytes % 4 == 0)
     return GuardedMatrix(1, bytes / 4)
+}
+
+extension Precision: @retroactive CustomTestStringConvertible {
+    public var testDescription: String { rawValue }
+
+    /// A factor as products of this precision take it.
+    func rounded(_ value: Float) -> Double { Double(self == .fp32 ? value : nearestBF16(value)) }
+}
+
+/// The nearest float whose lower 16 bits are zero, the even one of two: found by trying both neighbours.
+func nearestBF16(_ value: Float) -> Float {
+    guard value.isFinite else { return value }
+    let below = Float(bitPattern: value.bitPattern & 0xFFFF_0000)
+    let next = below.bitPattern &+ 0x1_0000
+    // Behind the largest bf16 stands 2^128, which rounds like the number it is and then is infinite.
+    let above = next & 0x7FFF_FFFF == 0x7F80_0000 ? copysign(0x1p128, Double(value)) : Double(Float(bitPattern: next))
+    let (down, up) = (abs(Double(value) - Double(below)), abs(above - Double(value)))
+    let isEven = below.bitPattern & 0x1_0000 == 0
+    return down < up || (down == up && isEven) ? below : Float(above)
+}
+
+/// A packed weight in one of the two forms.
+struct PackedOperand {
+    let precision: Precision
+    let storage: GuardedMatrix
+
+    /// - Parameter weight: [n][taps * channels], row by row.
+    init(_ weight: GuardedMatrix, taps: Int = 1, precision: Precision) {
+        self.precision = precision
+        let (n, channels) = (weight.rows, weight.columns / taps)
+        switch precision {
+        case .fp32:
+            storage = GuardedMatrix(1, ck_gemm_packed_count(n, weight.columns))
+            ck_gemm_pack(n, weight.columns, weight.pointer, weight.stride, storage.pointer)
+        case .bf16:
+            storage = GuardedMatrix(1, ck_gemm_packed_bf16_count(n, taps, channels) / 2)
+            let packed = UnsafeMutableRawPointer(storage.pointer).assumingMemoryBound(to: ck_bf16.self)
+            ck_gemm_pack_bf16(n, taps, channels, weight.pointer, weight.stride, packed)
+        }
+    }
+
+    var fp32: UnsafePointer<Float>? { precision == .fp32 ? UnsafePointer(storage.pointer) : nil }
+    var bf16: UnsafePointer<ck_bf16>? {
+        precision == .bf16 ? UnsafeRawPointer(storage.pointer).assumingMemoryBound(to: ck_bf16.self) : nil
+    }
 }

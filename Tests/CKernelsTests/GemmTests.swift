@@ -1,21 +1,22 @@
 import CKernels
 import COpenBLAS
 import Testing
+import ZooCore
 
 /// The sizes of one product and what it reads and writes.
-private struct Product {
+struct Product {
     let rows: Int
     let n: Int
     let k: Int
     let epsilon: Float
     let x: GuardedMatrix
     let weight: GuardedMatrix
-    let packed: GuardedMatrix
+    let packed: PackedOperand
     let operands: EndOperands
 
     init(
-        rows: Int, n: Int, k: Int, ends: Ends = Ends(), normalised: Bool = false, padding: Int = 0,
-        misalignment: Int = 0, seed: Int = 1
+        rows: Int, n: Int, k: Int, precision: Precision = .fp32, ends: Ends = Ends(), normalised: Bool = false,
+        padding: Int = 0, misalignment: Int = 0, seed: Int = 1
     ) {
         (self.rows, self.n, self.k) = (rows, n, k)
         epsilon = normalised ? 1e-6 : 0
@@ -24,15 +25,15 @@ private struct Product {
         weight.fill(&noise)
         x = GuardedMatrix(rows, k, stride: k + padding, misalignment: misalignment)
         x.fill(&noise, around: 0.25)
-        packed = GuardedMatrix(1, ck_gemm_packed_count(n, k))
-        ck_gemm_pack(n, k, weight.pointer, weight.stride, packed.pointer)
+        packed = PackedOperand(weight, precision: precision)
         operands = EndOperands(ends, rows: rows, n: n, padding: padding, misalignment: misalignment, noise: &noise)
     }
 
     var arguments: ck_gemm_args {
         ck_gemm_args(
-            rows: rows, n: n, k: k, x: x.pointer, x_stride: x.stride, norm_epsilon: epsilon, packed: packed.pointer,
-            out: operands.out.pointer, out_stride: operands.out.stride, epilogue: operands.epilogue)
+            rows: rows, n: n, k: k, x: x.pointer, x_stride: x.stride, norm_epsilon: epsilon, packed: packed.fp32,
+            packed_bf16: packed.bf16, out: operands.out.pointer, out_stride: operands.out.stride,
+            epilogue: operands.epilogue)
     }
 
     /// Runs the kernel in scratch of the size it asks for.
@@ -44,28 +45,45 @@ private struct Product {
         #expect(scratch.surroundingsIntact, "scratch overrun")
     }
 
+    /// A row as it is multiplied, in double: the values, the size of the terms they come from, and by how much they differ
+    /// when the norm, within its error of a few units in the last place, falls to the other side of a rounding to bf16.
+    private func inputs(row: Int) -> [(value: Double, magnitude: Double, slack: Double)] {
+        let values = (0..<k).map { Double(x.pointer[row * x.stride + $0]) }
+        guard epsilon > 0 else {
+            return values.map { value in
+                let rounded = packed.precision.rounded(Float(value))
+                return (rounded, abs(rounded), 0)
+            }
+        }
+        let mean = values.reduce(0, +) / Double(k)
+        let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(k)
+        let factor = 1 / (variance + Double(epsilon)).squareRoot()
+        return values.map { value in
+            let normalised = (value - mean) * factor
+            let magnitude = (abs(value) + 2 * abs(mean)) * factor
+            guard packed.precision == .bf16 else { return (normalised, magnitude, 0) }
+            let error = 0x1p-20 * magnitude
+            let (low, high) = (nearestBF16(Float(normalised - error)), nearestBF16(Float(normalised + error)))
+            return (Double(nearestBF16(Float(normalised))), magnitude, Double(high - low))
+        }
+    }
+
     /// The largest error over the outputs, in units of the bound; infinite when something else was touched.
     func worstError(exact: Bool) -> Double {
-        guard operands.out.surroundingsIntact else { return .infinity }
+        guard operands.out.surroundingsIntact, packed.storage.surroundingsIntact else { return .infinity }
         var worst = 0.0
-        var values = [Double](repeating: 0, count: k)
         for row in 0..<rows {
-            for i in 0..<k { values[i] = Double(x.pointer[row * x.stride + i]) }
-            var (mean, factor) = (0.0, 1.0)
-            if epsilon > 0 {
-                mean = values.reduce(0, +) / Double(k)
-                let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(k)
-                factor = 1 / (variance + Double(epsilon)).squareRoot()
-            }
+            let inputs = inputs(row: row)
             for column in 0..<n {
-                var (sum, magnitude) = (0.0, 0.0)
-                for i in 0..<k {
-                    let w = Double(weight.pointer[column * weight.stride + i])
-                    sum += (values[i] - mean) * factor * w
-                    magnitude += (abs(values[i]) + 2 * abs(mean)) * factor * abs(w)
+                var (sum, magnitude, slack) = (0.0, 0.0, 0.0)
+                for (i, input) in inputs.enumerated() {
+                    let w = packed.precision.rounded(weight.pointer[column * weight.stride + i])
+                    sum += input.value * w
+                    magnitude += input.magnitude * abs(w)
+                    slack += input.slack * abs(w)
                 }
                 let (value, bound) = operands.expected(
-                    row: row, column: column, product: sum, magnitude: magnitude, k: k, exact: exact)
+                    row: row, column: column, product: sum, magnitude: magnitude, k: k, exact: exact, slack: slack)
                 let error = abs(Double(operands.out.pointer[row * operands.out.stride + column]) - value)
                 worst = max(worst, error.isNaN ? .infinity : error / bound)
             }
@@ -75,8 +93,8 @@ private struct Product {
 }
 
 @Suite struct GemmTests {
-    @Test(arguments: runnableISAs)
-    func fidelityOnEveryOddSize(isa: ck_isa) {
+    @Test(arguments: runnableISAs, Precision.allCases)
+    func fidelityOnEveryOddSize(isa: ck_isa, precision: Precision) {
         var noise = Noise(7)
         func small() -> Int { Int.random(in: 1...70, using: &noise) }
         var sizes = (1...29).map { ($0, small(), small()) }
@@ -84,8 +102,8 @@ private struct Product {
         sizes += (1...70).map { (Int.random(in: 1...29, using: &noise), small(), $0) }
         for (index, (rows, n, k)) in sizes.enumerated() {
             let product = Product(
-                rows: rows, n: n, k: k, ends: Ends.all[index % Ends.all.count], normalised: index % 3 == 0,
-                padding: index % 5, misalignment: index % 4, seed: index)
+                rows: rows, n: n, k: k, precision: precision, ends: Ends.all[index % Ends.all.count],
+                normalised: index % 3 == 0, padding: index % 5, misalignment: index % 4, seed: index)
             product.run(isa)
             #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1, "\(rows) x \(n) x \(k)")
         }
@@ -93,21 +111,24 @@ private struct Product {
 
     @Test(arguments: runnableISAs, [(1, 1000, 1024), (57, 33, 513), (29, 64, 257), (130, 96, 600), (240, 400, 260)])
     func fidelityOnLargeSizes(isa: ck_isa, size: (Int, Int, Int)) {
-        for normalised in [false, true] {
-            let product = Product(
-                rows: size.0, n: size.1, k: size.2, ends: Ends(bias: true, residual: .output), normalised: normalised,
-                padding: 3, misalignment: 1)
-            product.run(isa)
-            #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1)
+        for precision in Precision.allCases {
+            for normalised in [false, true] {
+                let product = Product(
+                    rows: size.0, n: size.1, k: size.2, precision: precision,
+                    ends: Ends(bias: true, residual: .output), normalised: normalised, padding: 3, misalignment: 1)
+                product.run(isa)
+                #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1, "\(precision)")
+            }
         }
     }
 
-    @Test(arguments: runnableISAs)
-    func fidelityOfEveryEpilogue(isa: ck_isa) {
+    @Test(arguments: runnableISAs, Precision.allCases)
+    func fidelityOfEveryEpilogue(isa: ck_isa, precision: Precision) {
         for (index, ends) in Ends.all.enumerated() {
             for (n, k) in [(64, 20), (37, 270)] {
                 let product = Product(
-                    rows: 17, n: n, k: k, ends: ends, normalised: index % 2 == 0, padding: 2, misalignment: 3)
+                    rows: 17, n: n, k: k, precision: precision, ends: ends, normalised: index % 2 == 0, padding: 2,
+                    misalignment: 3)
                 product.run(isa)
                 #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1, "\(ends.testDescription), n \(n)")
             }
@@ -115,9 +136,9 @@ private struct Product {
     }
 
     /// A row far from zero with little variance: one pass over squares would lose all digits.
-    @Test(arguments: runnableISAs)
-    func fidelityOfTheNormOnShiftedRows(isa: ck_isa) {
-        let product = Product(rows: 5, n: 32, k: 300, normalised: true)
+    @Test(arguments: runnableISAs, Precision.allCases)
+    func fidelityOfTheNormOnShiftedRows(isa: ck_isa, precision: Precision) {
+        let product = Product(rows: 5, n: 32, k: 300, precision: precision, normalised: true)
         for row in 0..<5 { for i in 0..<300 { product.x.pointer[row * 300 + i] += 1000 } }
         product.run(isa)
         #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1)
@@ -140,32 +161,40 @@ private struct Product {
         arguments: runnableISAs,
         [(300, 70, 300, false), (49, 330, 520, true), (230, 385, 260, true), (1, 700, 40, true)])
     func determinismAcrossThreads(isa: ck_isa, size: (rows: Int, n: Int, k: Int, normalised: Bool)) throws {
-        func bits(threads: Int) throws -> [UInt32] {
+        func bits(threads: Int, _ precision: Precision) throws -> [UInt32] {
             let product = Product(
-                rows: size.rows, n: size.n, k: size.k, ends: Ends(bias: true, activation: CK_ACTIVATION_GELU),
-                normalised: size.normalised)
+                rows: size.rows, n: size.n, k: size.k, precision: precision,
+                ends: Ends(bias: true, activation: CK_ACTIVATION_GELU), normalised: size.normalised)
             product.run(isa, pool: try TestPool(threads: threads))
             return product.operands.out.bits
         }
-        let alone = try bits(threads: 1)
-        for threads in [2, 3, 8] {
-            let same = try bits(threads: threads) == alone
-            #expect(same, "\(threads) threads")
+        for precision in Precision.allCases {
+            let alone = try bits(threads: 1, precision)
+            for threads in [2, 3, 8] {
+                let same = try bits(threads: threads, precision) == alone
+                #expect(same, "\(precision), \(threads) threads")
+            }
         }
     }
 
     @Test(arguments: runnableISAs, [false, true])
     func determinismAcrossRowPositions(isa: ck_isa, normalised: Bool) {
-        let whole = Product(rows: 47, n: 75, k: 270, ends: Ends(bias: true), normalised: normalised)
+        for precision in Precision.allCases { compareRowPositions(isa, precision, normalised: normalised) }
+    }
+
+    private func compareRowPositions(_ isa: ck_isa, _ precision: Precision, normalised: Bool) {
+        let whole = Product(
+            rows: 47, n: 75, k: 270, precision: precision, ends: Ends(bias: true), normalised: normalised)
         whole.run(isa)
         for (first, count) in [(0, 1), (13, 1), (46, 1), (3, 14), (20, 27)] {
-            let part = Product(rows: count, n: 75, k: 270, ends: Ends(bias: true), normalised: normalised)
+            let part = Product(
+                rows: count, n: 75, k: 270, precision: precision, ends: Ends(bias: true), normalised: normalised)
             for i in 0..<count * 270 { part.x.pointer[i] = whole.x.pointer[first * 270 + i] }
             part.operands.bias.copyValues(from: whole.operands.bias)
             part.run(isa)
             let same = part.operands.out.bits.elementsEqual(
                 whole.operands.out.bits[first * 75..<(first + count) * 75])
-            #expect(same, "rows \(first)..<\(first + count)")
+            #expect(same, "\(precision), rows \(first)..<\(first + count)")
         }
     }
 
@@ -173,11 +202,11 @@ private struct Product {
         let (n, k) = (45, 7)
         let product = Product(rows: 1, n: n, k: k, padding: 2)
         #expect(ck_gemm_packed_count(n, k) == 64 * k)
-        #expect(product.packed.surroundingsIntact)
+        #expect(product.packed.storage.surroundingsIntact)
         for column in 0..<64 {
             for i in 0..<k {
                 let expected = column < n ? product.weight.pointer[column * product.weight.stride + i] : 0
-                #expect(product.packed.pointer[column / 32 * 32 * k + i * 32 + column % 32] == expected)
+                #expect(product.packed.storage.pointer[column / 32 * 32 * k + i * 32 + column % 32] == expected)
             }
         }
     }

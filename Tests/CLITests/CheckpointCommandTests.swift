@@ -80,4 +80,26 @@ import ZooModels
         #expect(!FileManager.default.fileExists(atPath: output))
         try zooFails(["convert", nano, folder.path("no/folder/out")], with: 73, mentioning: "no/folder/out")
     }
+
+    /// Weights stored in bf16 are widened when they are read, and serve models of either precision.
+    @Test(arguments: ["fp32", "bf16"], ["bf16", "fp16"])
+    func convertedCheckpointsRun(precision: String, stored: String) throws {
+        let folder = try TemporaryFolder()
+        let checkpoint = folder.path("nano.safetensors")
+        let input = Fixtures.path("models/input.safetensors")
+        try zooSucceeds(["convert", nano, checkpoint, "--precision", stored])
+        func logits(_ weights: String, _ precision: String) throws -> Tensor {
+            let output = folder.path("out.safetensors")
+            try zooSucceeds([
+                "run", "ravlt-nano", "--weights", weights, "--input", input, "--output", output, "--precision",
+                precision,
+            ])
+            let file = try SafetensorsFile(path: output)
+            #expect(file.metadata["precision"] == precision)
+            return try file.tensor("logits")
+        }
+        let error = try relativeL2(
+            logits(checkpoint, precision).values, logits(nano, "fp32").values.map(Double.init))
+        #expect(error > 0 && error < 0.03, "\(error)")
+    }
 }

@@ -29,6 +29,19 @@ private func comparable(_ object: [String: Any]) throws -> String {
         #expect((results["per_class"] as? [Any])?.count == 10)
     }
 
+    @Test func bf16NeedsNoFlagFromTheProcessor() throws {
+        let result = try zooSucceeds(["eval", "--precision", "bf16", "--isa", "portable", "--json"])
+        #expect(result.errors.contains("no speed-up"))
+        let object = try result.json()
+        #expect((object["environment"] as? [String: Any])?["precision"] as? String == "bf16")
+        #expect((object["results"] as? [String: Any])?["top1_correct"] as? Int == 353)
+        let quiet = try zooSucceeds(["eval", "--precision", "bf16", "--isa", "portable", "--limit", "1", "--quiet"])
+        #expect(quiet.errors.isEmpty && quiet.output.contains("portable, bf16"))
+        let csv = try zooSucceeds(["eval", "--precision", "bf16", "--isa", "portable", "--limit", "1", "--csv"])
+        #expect(csv.output.contains(",precision\n") && csv.output.hasSuffix(",bf16\n"))
+        try zooFails(["eval"], with: 64, mentioning: "ZOO_BF16", environment: ["ZOO_BF16": "fast"])
+    }
+
     @Test func withoutWeightsTheSampleIsAnInstallationCheck() throws {
         let result = try zooSucceeds(["eval", "ravlt", "--data", "imagenet-subset", "--batch-size", "1", "--json"])
         #expect(result.errors.contains("RAVLT_T.pth") && result.errors.contains("/nonexistent/weights/"))

@@ -99,7 +99,6 @@ import Testing
         66 preprocess /nowhere/a.png --output x.png
         66 preprocess sample:none.png --output x.png
         66 data subset --from /nowhere --classes all --per-class 1 --output x
-        69 DIGITS --precision bf16
         73 DIGITS --output-file /nowhere/r.json
         73 DIGITS --output-file /
         73 DIGITS --journal /nowhere/j

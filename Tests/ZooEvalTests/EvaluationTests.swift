@@ -52,6 +52,19 @@ private func damagedDigits(in folder: String) throws -> any ImageDataset {
         #expect(result.badImages.isEmpty)
     }
 
+    /// As many right answers as in float32.
+    @Test(arguments: ["ravlt-nano", "mavit-nano"], InstructionSet.available)
+    func fidelityOnDigitsInBF16(_ model: String, _ isa: InstructionSet) throws {
+        let evaluation = try evaluation(model) {
+            $0.precision = .bf16
+            $0.instructionSet = isa
+        }
+        #expect(evaluation.environment.precision == .bf16)
+        let result = try metrics(evaluation.run())
+        #expect(result.top1 == Proportion(count: 353, total: 360))
+        #expect(abs(try #require(result.loss) - (model == "ravlt-nano" ? 0.11654 : 0.11054)) < 2e-3)
+    }
+
     /// The official module's logits, image by image, through our decoder and preprocessing.
     @Test(arguments: [("ravlt-nano", "ravlt-nano-digits"), ("mavit-nano", "mala-nano-digits")])
     func fidelityOfLogitsOnDigits(_ model: String, _ fixture: String) throws {
