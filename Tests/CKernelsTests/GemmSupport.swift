@@ -180,7 +180,7 @@ func guardedScratch(bytes: Int) -> GuardedMatrix {
     return GuardedMatrix(1, bytes / 4)
 }
 
-extension Precision: @retroactive CustomTestStringConvertible {
+extension Precision: CustomTestStringConvertible {
     public var testDescription: String { rawValue }
 
     /// A factor as products of this precision take it.
