@@ -5,6 +5,7 @@
 #include "ck_conv.h"
 #include "ck_cpu.h"
 #include "ck_dwconv.h"
+#include "ck_fewhead.h"
 #include "ck_filters.h"
 #include "ck_gemm.h"
 #include "ck_map.h"
@@ -12,5 +13,6 @@
 #include "ck_pool.h"
 #include "ck_roofline.h"
 #include "ck_rope.h"
+#include "ck_scattered.h"
 #include "ck_status.h"
 #endif

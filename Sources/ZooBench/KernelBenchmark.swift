@@ -49,12 +49,17 @@ public final class KernelBenchmark {
         public var heads: [Int]
         public var tokens: [Int]
         public var headDim: [Int]
+        /// For operators on ragged groups, whose rows are the tokens; they know no batch.
+        public var groups: [GroupSizes]
 
-        public init(batch: [Int], heads: [Int], tokens: [Int], headDim: [Int]) {
+        public init(
+            batch: [Int], heads: [Int], tokens: [Int], headDim: [Int], groups: [GroupSizes] = [GroupSizes(1...2000)]
+        ) {
             self.batch = batch
             self.heads = heads
             self.tokens = tokens
             self.headDim = headDim
+            self.groups = groups
         }
 
         var shapes: [AttentionShape] {
@@ -63,6 +68,16 @@ public final class KernelBenchmark {
                     headDim.flatMap { headDim in
                         tokens.map { AttentionShape(batch: batch, heads: heads, tokens: $0, headDim: headDim) }
                     }
+                }
+            }
+        }
+
+        var scatteredShapes: [AttentionShape] {
+            Sizes(batch: [1], heads: heads, tokens: tokens, headDim: headDim).shapes.flatMap { shape in
+                groups.map { groups in
+                    var shape = shape
+                    shape.groups = groups
+                    return shape
                 }
             }
         }
@@ -113,7 +128,9 @@ public final class KernelBenchmark {
                 }
             }
         case .attention(let attention):
-            for shape in sizes.shapes { try attempt(each) { try row(attention, shape, roofline, runtime) } }
+            for shape in attention.isScattered ? sizes.scatteredShapes : sizes.shapes {
+                try attempt(each) { try row(attention, shape, roofline, runtime) }
+            }
         }
     }
 
@@ -185,8 +202,8 @@ public final class KernelBenchmark {
         return KernelRow(
             kernel, operator: attention.name, shape: shape.description, layers: [], tokens: shape.tokens,
             agreement: agreement, measurement: time(kernel, plan, runtime), reference: isSmall ? reference : nil,
-            softmax: attention.name == "softmax" ? nil : try softmaxTime(shape, on: runtime), roofline: roofline,
-            on: runtime)
+            softmax: attention.name == "softmax" || attention.isScattered ? nil : try softmaxTime(shape, on: runtime),
+            roofline: roofline, on: runtime)
     }
 
     /// Compares a kernel with `ref` (`ref` itself with the portable path), and two runs with each other.

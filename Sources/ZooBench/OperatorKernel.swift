@@ -8,11 +8,15 @@ struct AttentionShape: Sendable, Hashable {
     let heads: Int
     let tokens: Int
     let headDim: Int
+    /// For operators on ragged groups, whose tokens are the rows of all groups.
+    var groups: GroupSizes?
 
-    var description: String { "\(batch)x\(heads)x\(tokens)x\(headDim)" }
+    var description: String {
+        "\(batch)x\(heads)x\(tokens)x\(headDim)" + (groups.map { " in groups of \($0)" } ?? "")
+    }
 
     func with(tokens: Int) -> AttentionShape {
-        AttentionShape(batch: batch, heads: heads, tokens: tokens, headDim: headDim)
+        AttentionShape(batch: batch, heads: heads, tokens: tokens, headDim: headDim, groups: groups)
     }
 
     /// The squarest grid of the tokens: where networks have one.
@@ -23,7 +27,15 @@ struct AttentionShape: Sendable, Hashable {
     }
 }
 
-/// An operator of the catalogue on noise; with rotary position embedding where it takes a token grid.
+extension Operator {
+    /// Whether the operator attends within groups of rows.
+    var isScattered: Bool { inputs.contains { $0.name == "counts" } }
+
+    /// Whether a token grid switches rotary position embedding on; the others need the grid for a convolution.
+    fileprivate var rotates: Bool { !inputs.contains { $0.name == "dwc.weight" } }
+}
+
+/// An operator of the catalogue on noise; with rotary position embedding where it can have it.
 final class OperatorKernel: PreparedKernel {
     package let output: PackedFloats
     package let multiplyAdds: Int
@@ -35,7 +47,10 @@ final class OperatorKernel: PreparedKernel {
     init(_ operator: Operator, _ shape: AttentionShape) throws(ZooError) {
         var tensors: [String: Tensor] = [:]
         for input in `operator`.inputs {
-            if input.name == "grid", shape.headDim.isMultiple(of: 4) {
+            if input.name == "counts", let groups = shape.groups {
+                let counts = groups.counts(rows: shape.tokens).map { Float($0) }
+                tensors["counts"] = Tensor(shape: [counts.count], values: counts)
+            } else if input.name == "grid", shape.headDim.isMultiple(of: 4) || !`operator`.rotates {
                 let grid = shape.grid
                 tensors["grid"] = Tensor(shape: [2], values: [Float(grid.height), Float(grid.width)])
             } else if input.isRequired {
@@ -57,12 +72,12 @@ final class OperatorKernel: PreparedKernel {
     ) throws(ZooError) -> [Int] {
         let known = [
             "B": shape.batch, "heads": shape.heads, "N": shape.tokens, "d": shape.headDim,
-            "C": shape.heads * shape.headDim,
+            "C": shape.heads * shape.headDim, "K": 5,
         ]
         var sizes: [Int] = []
         var count = 1
         for word in input.shape.split(whereSeparator: { "(), ".contains($0) }) {
-            guard input.element == .real, let size = known[String(word)] else {
+            guard input.element == .real, let size = known[String(word)] ?? Int(word) else {
                 throw ZooError(
                     .unavailable, "operator \(`operator`.name) can't be measured: no rule to make its input",
                     at: input.name, found: input.shape)

@@ -10,9 +10,10 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
         discussion: """
             gemm, conv and dwconv run at every distinct shape that the layers of --model have in --precision, with the \
             same fused ends; layer_norm and the attention operators at every combination of --batch, --heads, --tokens \
-            and --head-dim. Every kernel is checked against ref in the same run; a wrong one shows no speed and ends in \
-            exit code 1. "of roof" is the share of what the measured multiply-add peak and the copy bandwidth of the \
-            kernel's own memory size allow; both speed-ups are at the same threads.
+            and --head-dim, sla with --tokens rows in all, in groups of each of the --groups. Every kernel is checked \
+            against ref in the same run; a wrong one shows no speed and ends in exit code 1. "of roof" is the share of \
+            what the measured multiply-add peak and the copy bandwidth of the kernel's own memory size allow; both \
+            speed-ups are at the same threads.
             """)
 
     static let examples = [
@@ -37,6 +38,9 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
     @Option(help: "Sequences or images per run, a list.", transform: Sweep.init(parsing:))
     var batch = Sweep([1])
 
+    @Option(help: "Rows of a group for sla, a list of sizes and of ranges to draw them from.")
+    var groups = "1-2000"
+
     @Option(help: "Models, a list, whose layers' shapes are measured.", completion: .models)
     var model = "ravlt-t,ravlt-s"
 
@@ -60,7 +64,8 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
         }
         let benchmark = KernelBenchmark(try plan.makePlan(), models: cards, precision: precision.precision)
         let sizes = KernelBenchmark.Sizes(
-            batch: batch.values, heads: heads.values, tokens: tokens.values, headDim: headDim.values)
+            batch: batch.values, heads: heads.values, tokens: tokens.values, headDim: headDim.values,
+            groups: try GroupSizes.list(parsing: groups))
         let machines = try sweep.machines()
         for machine in machines.prefix(1) { precision.announce(on: machine.runtime.instructionSet) }
         var rows: [KernelRow] = []

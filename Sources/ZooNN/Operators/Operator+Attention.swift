@@ -7,7 +7,7 @@ extension Operator {
     static func attention(_ core: AttentionCore, name: String, summary: String) -> Operator {
         Operator(
             name: name, summary: summary,
-            inputs: queriesKeysValues + [
+            inputs: queriesKeysValues() + [
                 Input(
                     "grid", shape: "(2)", element: .integer, isRequired: false,
                     summary: "height and width of the token grid; switches RoPE on")
@@ -27,7 +27,7 @@ extension Operator {
 
     /// InLine attention, whose kernel function is a parameter.
     static let inline = Operator(
-        name: "inline", summary: "injective linear attention, arXiv 2412.06590", inputs: queriesKeysValues,
+        name: "inline", summary: "injective linear attention, arXiv 2412.06590", inputs: queriesKeysValues(),
         parameters: [
             Parameter(
                 "kernel_function", defaultValue: InLineKernel.identity, summary: "applied to queries and keys")
@@ -45,38 +45,32 @@ extension Operator {
         return Call(
             outputShape: q.shape, cost: core.cost(tokens: tokens, heads: batch, headDim: headDim)
         ) { output, runtime in
-            func map(_ base: UnsafePointer<Float>) -> FeatureMap {
-                FeatureMap(
-                    batch: batch, height: grid?.height ?? 1, width: grid?.width ?? tokens, channels: headDim,
-                    base: UnsafeMutablePointer(mutating: base))
-            }
-            q.withUnsafeValues { q in
-                k.withUnsafeValues { k in
-                    v.withUnsafeValues { v in
-                        guard let q = q.baseAddress, let k = k.baseAddress, let v = v.baseAddress else { return }
-                        core(
-                            queries: map(q), keys: map(k), values: map(v), heads: 1, rope: grid != nil,
-                            into: map(output), on: runtime)
-                    }
-                }
+            let shape = (batch, grid?.height ?? 1, grid?.width ?? tokens, headDim)
+            withMaps(q, k, v, output, shape) { q, k, v, output in
+                core(queries: q, keys: k, values: v, heads: 1, rope: grid != nil, into: output, on: runtime)
             }
         }
     }
 
-    fileprivate static let headsShape = "(B, heads, N, d)"
-    fileprivate static let queriesKeysValues = [
-        Input("q", shape: headsShape, summary: "queries, before any feature map"),
-        Input("k", shape: headsShape, summary: "keys, before any feature map"),
-        Input("v", shape: headsShape, summary: "values"),
-    ]
+    static let headsShape = "(B, heads, N, d)"
+
+    static func queriesKeysValues(shape: String = headsShape) -> [Input] {
+        [
+            Input("q", shape: shape, summary: "queries, before any feature map"),
+            Input("k", shape: shape, summary: "keys, before any feature map"),
+            Input("v", shape: shape, summary: "values"),
+        ]
+    }
 }
 
 extension Operator.Arguments {
-    /// `q`, `k` and `v`, all (B, heads, N, d).
-    func queriesKeysValues() throws(ZooError) -> (q: Tensor, k: Tensor, v: Tensor) {
-        let q = try tensor("q", rank: 4, shape: Operator.headsShape)
-        let k = try tensor("k", rank: 4, shape: Operator.headsShape)
-        let v = try tensor("v", rank: 4, shape: Operator.headsShape)
+    /// `q`, `k` and `v`, all of one shape.
+    func queriesKeysValues(
+        shape: String = Operator.headsShape, rank: Int = 4
+    ) throws(ZooError) -> (q: Tensor, k: Tensor, v: Tensor) {
+        let q = try tensor("q", rank: rank, shape: shape)
+        let k = try tensor("k", rank: rank, shape: shape)
+        let v = try tensor("v", rank: rank, shape: shape)
         for (name, tensor) in [("k", k), ("v", v)] where tensor.shape != q.shape {
             throw ZooError(
                 .badData, "tensor has another shape than q", at: name, expected: "\(q.shape)", found: "\(tensor.shape)")

@@ -3,7 +3,9 @@ extension Operator {
     public static let all: [Operator] = [
         attention(.softmax, name: "softmax", summary: "softmax(q k^T / sqrt(d)) v"),
         inline,
+        lit,
         attention(.mala, name: "mala", summary: "magnitude-aware linear attention, arXiv 2507.00698"),
         attention(.rala, name: "rala", summary: "rank-augmented linear attention, arXiv 2411.07635"),
+        scattered,
     ]
 }
