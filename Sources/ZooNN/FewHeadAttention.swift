@@ -44,9 +44,11 @@ package struct FewHeadAttention: Sendable {
         queries: FeatureMap, keys: FeatureMap, values: FeatureMap, into output: FeatureMap, on runtime: Runtime
     ) {
         let attention = ck_attention_args(
-            batch: queries.batch, heads: heads, tokens: queries.tokens, head_dim: headDim, q: queries.base,
+            batch: queries.batch, heads: heads, tokens: queries.tokens, key_tokens: keys.tokens, head_dim: headDim,
+            q: queries.base,
             k: keys.base, v: values.base, q_stride: queries.stride, k_stride: keys.stride, v_stride: values.stride,
-            rope: nil, local: nil, local_stride: 0, gate: nil, gate_stride: 0, out: output.base,
+            rope: nil, bias: nil, bias_stride: 0, windows: nil, local: nil, local_stride: 0, gate: nil, gate_stride: 0,
+            out: output.base,
             out_stride: output.stride)
         let arguments = ck_fewhead_args(
             attention: attention, height: values.height, width: values.width, kernel: kernel, weight: weight.pointer,

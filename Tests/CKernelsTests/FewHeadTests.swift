@@ -49,9 +49,11 @@ private final class FewHead {
     func arguments(_ out: GuardedMatrix) -> ck_fewhead_args {
         ck_fewhead_args(
             attention: ck_attention_args(
-                batch: shape.batch, heads: shape.heads, tokens: shape.height * shape.width, head_dim: shape.headDim,
+                batch: shape.batch, heads: shape.heads, tokens: shape.height * shape.width,
+                key_tokens: shape.height * shape.width, head_dim: shape.headDim,
                 q: queries.pointer, k: keys.pointer, v: values.pointer, q_stride: queries.stride,
-                k_stride: keys.stride, v_stride: values.stride, rope: nil, local: nil, local_stride: 0,
+                k_stride: keys.stride, v_stride: values.stride, rope: nil, bias: nil, bias_stride: 0, windows: nil,
+                local: nil, local_stride: 0,
                 gate: shape.gate ? UnsafePointer(gate.pointer) : nil, gate_stride: gate.stride, out: out.pointer,
                 out_stride: out.stride),
             height: shape.height, width: shape.width, kernel: shape.kernel ?? 0,
@@ -176,7 +178,8 @@ private final class FewHead {
         var context = ck_context(isa: isa, pool: nil)
         var arguments = ck_fewhead_args()
         (arguments.attention.batch, arguments.attention.heads) = (1, 1)
-        (arguments.attention.tokens, arguments.attention.head_dim) = (1_000_000, 64)
+        (arguments.attention.tokens, arguments.attention.key_tokens) = (1_000_000, 1_000_000)
+        arguments.attention.head_dim = 64
         #expect(ck_fewhead_scratch(&context, &arguments) < 2 << 20)
     }
 
@@ -192,7 +195,7 @@ private final class FewHead {
         }
         #expect(status { _ in } == CK_OK)
         #expect(status { $0.attention.head_dim = 1025 } == CK_BAD_SHAPE)
-        #expect(status { $0.attention.tokens = 5 } == CK_BAD_SHAPE)
+        #expect(status { ($0.attention.tokens, $0.attention.key_tokens) = (5, 5) } == CK_BAD_SHAPE)
         #expect(status { $0.height = .max } == CK_BAD_SHAPE)
         #expect(status { $0.kernel = 4 } == CK_BAD_SHAPE)
         #expect(status { $0.attention.v = nil } == CK_BAD_ARGUMENT)
