@@ -6,13 +6,13 @@
 /**
  * Linear attention of few, wide heads with a depthwise convolution of the values beside it (LiT):
  *
- *     out = (core + bias + sum over taps of weight * v) * gate
+ *     out = core + bias + sum over taps of weight * v
  *
  * The convolution sees the values of a head as an image of height * width tokens in row order, with zero padding; all
  * heads share its filters.
  */
 typedef struct {
-    ck_attention_args attention; /**< `rope` and `local` must be NULL; tokens = height * width */
+    ck_attention_args attention; /**< `rope`, `local` and `gate` must be NULL; tokens = height * width */
     size_t height, width;
     size_t kernel;       /**< 3, 5 or 7 */
     const float *weight; /**< [kernel * kernel][head_dim], taps in row order; NULL for no depthwise branch */

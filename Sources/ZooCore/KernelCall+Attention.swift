@@ -6,7 +6,6 @@ extension ck_fewhead_args: KernelCall {
     package var shape: String {
         let branch = weight == nil ? "" : " k\(kernel)x\(kernel) on \(height)x\(width)"
         return "lit \(attention.batch)x\(attention.heads)x\(attention.tokens)x\(attention.head_dim)" + branch
-            + (attention.gate == nil ? "" : " gate")
     }
 
     package var multiplyAdds: Int {
@@ -15,7 +14,7 @@ extension ck_fewhead_args: KernelCall {
     }
 
     package var bytes: Int {
-        4 * attention.batch * attention.heads * attention.tokens * attention.head_dim * (attention.gate == nil ? 4 : 5)
+        16 * attention.batch * attention.heads * attention.tokens * attention.head_dim
     }
 
     package func scratch(_ context: UnsafePointer<ck_context>) -> Int {

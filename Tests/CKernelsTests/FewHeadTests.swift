@@ -10,11 +10,10 @@ private final class FewHead {
         var width: Int
         var headDim: Int
         var kernel: Int? = 5
-        var gate = false
         var padding = 0
 
         var testDescription: String {
-            "batch \(batch), heads \(heads), \(height)x\(width), d \(headDim), kernel \(kernel ?? 0), gate \(gate), "
+            "batch \(batch), heads \(heads), \(height)x\(width), d \(headDim), kernel \(kernel ?? 0), "
                 + "padding \(padding)"
         }
     }
@@ -23,7 +22,6 @@ private final class FewHead {
     let queries: GuardedMatrix
     let keys: GuardedMatrix
     let values: GuardedMatrix
-    let gate: GuardedMatrix
     let weight: GuardedMatrix
     let bias: GuardedMatrix
 
@@ -38,12 +36,11 @@ private final class FewHead {
         queries = matrix(padding: shape.padding)
         keys = matrix(padding: 2 * shape.padding)
         values = matrix(padding: 3 * shape.padding)
-        gate = matrix(padding: shape.padding)
         let taps = shape.kernel.map { $0 * $0 } ?? 1
         weight = GuardedMatrix(taps, shape.headDim)
         bias = GuardedMatrix(1, shape.headDim)
         var noise = Noise(shape.headDim + shape.width)
-        for matrix in [queries, keys, values, gate, weight, bias] { matrix.fill(&noise) }
+        for matrix in [queries, keys, values, weight, bias] { matrix.fill(&noise) }
     }
 
     func arguments(_ out: GuardedMatrix) -> ck_fewhead_args {
@@ -54,7 +51,7 @@ private final class FewHead {
                 q: queries.pointer, k: keys.pointer, v: values.pointer, q_stride: queries.stride,
                 k_stride: keys.stride, v_stride: values.stride, rope: nil, bias: nil, bias_stride: 0, windows: nil,
                 local: nil, local_stride: 0,
-                gate: shape.gate ? UnsafePointer(gate.pointer) : nil, gate_stride: gate.stride, out: out.pointer,
+                gate: nil, gate_stride: 0, out: out.pointer,
                 out_stride: out.stride),
             height: shape.height, width: shape.width, kernel: shape.kernel ?? 0,
             weight: shape.kernel == nil ? nil : UnsafePointer(weight.pointer),
@@ -99,10 +96,10 @@ private final class FewHead {
         }
     }
 
-    @Test func fidelityWithBatchAndGate() {
+    @Test func fidelityInABatch() {
         for kernel in [nil, 5] {
             expectAgreement(
-                .init(batch: 3, heads: 3, height: 6, width: 11, headDim: 20, kernel: kernel, gate: true, padding: 3))
+                .init(batch: 3, heads: 3, height: 6, width: 11, headDim: 20, kernel: kernel, padding: 3))
         }
     }
 
@@ -200,6 +197,7 @@ private final class FewHead {
         #expect(status { $0.kernel = 4 } == CK_BAD_SHAPE)
         #expect(status { $0.attention.v = nil } == CK_BAD_ARGUMENT)
         #expect(status { ($0.attention.local, $0.attention.local_stride) = ($0.attention.q, 16) } == CK_BAD_ARGUMENT)
+        #expect(status { ($0.attention.gate, $0.attention.gate_stride) = ($0.attention.q, 16) } == CK_BAD_ARGUMENT)
         #expect(status { $0.weight = nil } == CK_BAD_ARGUMENT)
         let tables = RopeTables(height: 2, width: 3, headDim: 8)
         withUnsafePointer(to: tables.rope) { rope in #expect(status { $0.attention.rope = rope } == CK_BAD_ARGUMENT) }
