@@ -33,7 +33,8 @@ public struct CheckpointEntry: Sendable, Equatable {
 /// top level is one itself.
 public struct TorchFile: TensorFile {
     /// Keys under which training scripts store state dictionaries, in order of preference.
-    public static let containerKeys = ["state_dict", "model", "model_ema", "ema", "module"]
+    /// `state_dict_ema` stands beside raw weights in training checkpoints and is what their accuracy was measured with.
+    public static let containerKeys = ["state_dict_ema", "state_dict", "model", "model_ema", "ema", "module"]
 
     public let name: String
     public let names: [String]

@@ -49,6 +49,34 @@ import ZooIO
         #expect(summaries.count == 17)
     }
 
+    /// What training scripts write that keep a moving average, with a yacs configuration beside it: `model` alone, or both.
+    @Test(arguments: [("model", ["model"]), ("state_dict_ema", ["model", "state_dict_ema"])])
+    func prefersTheMovingAverage(chosen: String, dictionaries: [String]) throws {
+        typealias P = PickleBytes
+        let values: [String: Float] = ["model": 1, "state_dict_ema": 2]
+        let configuration =
+            P.global("yacs.config", "CfgNode") + P.emptyTuple + [0x81] + P.mark + P.text("SEED") + P.integer(0)
+            + P.setItems + P.dictionary(("__immutable__", [0x88])) + P.build
+        let entries = dictionaries.map { name in
+            P.text(name)
+                + P.dictionary(
+                    (
+                        "norm.weight",
+                        P.tensor(P.storage(key: P.text(name), count: P.integer(1)), shape: [1], strides: [1])
+                    ))
+        }
+        let rest = P.text("max_accuracy") + P.integer(84) + P.text("config") + configuration
+        let bytes = P.file(
+            P.stream(P.emptyDict + P.mark + entries.flatMap(\.self) + rest + P.setItems),
+            storages: dictionaries.map { name in
+                (name, withUnsafeBytes(of: values[name]) { Array($0.prefix(4)) })
+            })
+        let checkpoint = try Checkpoint.open(ByteRegion(copying: bytes, name: "max_ema_acc.pth"))
+        #expect(checkpoint.container == [chosen])
+        #expect(try checkpoint.tensor("norm.weight").values == [values[chosen]])
+        #expect(checkpoint.otherEntries.map(\.name).contains("config"))
+    }
+
     @Test func unwrapsPrefixes() throws {
         #expect(try Self.open("parallel.pth").prefix == "module.")
         let detector = try Self.open("detector.pth")
