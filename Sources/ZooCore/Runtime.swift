@@ -53,6 +53,7 @@ public final class Runtime {
     package var observer: (any KernelObserver)?
     private let pool: OpaquePointer
     private var ropes: [RopeTable] = []
+    private var tables: [WeightTable] = []
 
     /// - Parameters:
     ///   - threads: workers including the calling thread; `nil` takes `Processor.usableCores`.
@@ -104,6 +105,21 @@ public final class Runtime {
         return table.rope
     }
 
+    /// A table made of weights for one grid, such as a resampled position embedding: filled at first use, then kept.
+    ///
+    /// - Parameter owner: whose table it is; kept alive with it.
+    package func table(
+        of owner: AnyObject, height: Int, width: Int, count: Int, fill: (UnsafeMutablePointer<Float>) -> Void
+    ) -> UnsafePointer<Float> {
+        for table in tables where table.owner === owner && table.height == height && table.width == width {
+            return UnsafePointer(table.values)
+        }
+        let table = WeightTable(owner: owner, height: height, width: width, count: count)
+        fill(table.values)
+        tables.append(table)
+        return UnsafePointer(table.values)
+    }
+
     /// Runs a kernel: the one way by which layers reach C.
     ///
     /// - Parameter layer: for the observer; see there.
@@ -120,6 +136,21 @@ public final class Runtime {
     package func check(_ status: ck_status) {
         precondition(status == CK_OK, "kernel refused its arguments: \(String(cString: ck_status_name(status)))")
     }
+}
+
+/// What `Runtime.table` keeps.
+private final class WeightTable {
+    let owner: AnyObject
+    let height: Int
+    let width: Int
+    let values: UnsafeMutablePointer<Float>
+
+    init(owner: AnyObject, height: Int, width: Int, count: Int) {
+        (self.owner, self.height, self.width) = (owner, height, width)
+        values = .allocate(capacity: max(count, 1))
+    }
+
+    deinit { values.deallocate() }
 }
 
 /// The tables behind one `ck_rope`.

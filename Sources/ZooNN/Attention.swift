@@ -56,7 +56,7 @@ package enum AttentionCore: Sendable {
         case .softmax: Cost(attention: 2 * tokens * (keys ?? tokens) * headDim * heads)
         case .rala: Cost(attention: 2 * tokens * headDim * headDim * heads + 2 * tokens * headDim * heads)
         case .mala: Cost(attention: 2 * tokens * headDim * headDim * heads + tokens * headDim * heads)
-        case .inline: Cost(attention: 2 * tokens * headDim * headDim * heads)
+        case .inline: Cost(attention: 2 * tokens * headDim * headDim * heads + tokens * headDim * heads)
         }
     }
 }

@@ -50,14 +50,15 @@ package struct Conv2d: Sendable {
     /// Rows or columns of the output over `size` rows or columns of input.
     package func outputSize(_ size: Int) -> Int { ck_conv_output(size, kernel, stride, padding) }
 
-    /// Writes to `output`, [batch, outputSize(height), outputSize(width), outputs].
-    package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+    /// Writes to `output`, [batch, outputSize(height), outputSize(width), outputs], and adds `residual` of that shape.
+    package func callAsFunction(
+        _ x: FeatureMap, into output: FeatureMap, residual: FeatureMap? = nil, on runtime: Runtime
+    ) {
         let arguments = ck_conv_args(
             batch: x.batch, height: x.height, width: x.width, channels: inputs, out_channels: outputs,
             kernel_height: kernel, kernel_width: kernel, stride: stride, padding: padding, x: x.base,
             x_stride: x.stride, packed: weight.pointer, packed_bf16: weight.bf16Pointer, out: output.base,
-            out_stride: output.stride,
-            epilogue: epilogue.ck(residual: nil))
+            out_stride: output.stride, epilogue: epilogue.ck(residual: residual))
         runtime.run(arguments, in: name)
     }
 

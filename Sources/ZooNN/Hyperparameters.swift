@@ -35,6 +35,26 @@ public struct Hyperparameters: Sendable {
         return try Self.integer(value, names[0], range)
     }
 
+    package mutating func number(_ names: String..., in range: ClosedRange<Double>) throws(ZooError) -> Double? {
+        guard let value = value(names) else { return nil }
+        guard case .number(let number) = value, range.contains(number) else {
+            throw Self.bad(names[0], "a number in \(range)", value)
+        }
+        return number
+    }
+
+    package mutating func bool(_ names: String...) throws(ZooError) -> Bool? {
+        guard let value = value(names) else { return nil }
+        guard case .bool(let flag) = value else { throw Self.bad(names[0], "true or false", value) }
+        return flag
+    }
+
+    package mutating func text(_ names: String...) throws(ZooError) -> String? {
+        guard let value = value(names) else { return nil }
+        guard case .text(let text) = value else { throw Self.bad(names[0], "a text", value) }
+        return text
+    }
+
     package mutating func integers(
         _ names: String..., in range: ClosedRange<Int>, count: Int? = nil
     ) throws(ZooError) -> [Int]? {
@@ -85,6 +105,15 @@ public struct Hyperparameters: Sendable {
             throw ZooError(
                 .badData, "unknown hyper-parameter", at: unknown.joined(separator: ", "),
                 expected: known.sorted().joined(separator: ", "))
+        }
+    }
+
+    /// For conditions that tie several hyper-parameters together.
+    ///
+    /// - Throws: `ZooError` of kind `badData` that names the first of them to mend.
+    package static func require(_ condition: Bool, _ name: String, _ expected: String) throws(ZooError) {
+        guard condition else {
+            throw ZooError(.badData, "hyper-parameters contradict each other", at: name, expected: expected)
         }
     }
 

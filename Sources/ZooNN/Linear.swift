@@ -14,18 +14,38 @@ package struct Linear: Sendable {
     /// Reads `weight`, [out, in] or the [out, in, 1, 1] of a 1x1 convolution, and `bias` [out].
     ///
     /// - Parameters:
+    ///   - hasBias: whether the checkpoint has a bias.
     ///   - norm: a layer norm before the product; its affine part is folded into the weight.
     ///   - batchNorm: a batch norm after the product, folded into the weight.
     ///   - scale: per-channel layer scale, `nil` for none.
     package init(
-        _ w: Weights, in inputs: Int, out outputs: Int, kernel: Kernel = .pointwise, norm: LayerNorm? = nil,
-        batchNorm: BatchNorm? = nil, activation: Activation = .none, scale: [Float]? = nil
+        _ w: Weights, in inputs: Int, out outputs: Int, kernel: Kernel = .pointwise, hasBias: Bool = true,
+        norm: LayerNorm? = nil, batchNorm: BatchNorm? = nil, activation: Activation = .none, scale: [Float]? = nil
     ) {
         var weight = w.tensor("weight", [outputs, inputs] + kernel.trailing)
-        var bias = w.tensor("bias", [outputs])
+        var bias = hasBias ? w.tensor("bias", [outputs]) : [Float](repeating: 0, count: outputs)
         if let batchNorm { (weight, bias) = batchNorm.folded(into: weight, bias: bias) }
+        self.init(
+            name: w.path, weight: weight, bias: bias, outputs: outputs, in: inputs, norm: norm, activation: activation,
+            scale: scale)
+    }
+
+    /// Reads several linear layers over the same input as one, their outputs side by side.
+    package init(joining parts: [(w: Weights, outputs: Int)], in inputs: Int, norm: LayerNorm? = nil) {
+        self.init(
+            name: parts.map(\.w.path).joined(separator: "+"),
+            weight: parts.flatMap { $0.w.tensor("weight", [$0.outputs, inputs]) },
+            bias: parts.flatMap { $0.w.tensor("bias", [$0.outputs]) }, outputs: parts.reduce(0) { $0 + $1.outputs },
+            in: inputs, norm: norm, activation: .none, scale: nil)
+    }
+
+    private init(
+        name: String, weight: [Float], bias: [Float], outputs: Int, in inputs: Int, norm: LayerNorm?,
+        activation: Activation, scale: [Float]?
+    ) {
+        var (weight, bias) = (weight, bias)
         if let norm { (weight, bias) = norm.folded(into: weight, bias: bias) }
-        name = w.path
+        self.name = name
         self.inputs = inputs
         self.outputs = outputs
         self.weight = PackedMatrix(weight, n: outputs, channels: inputs, precision: w.precision)

@@ -121,9 +121,11 @@ package struct LocalResidual: Sendable {
         }
     }
 
-    /// Multiply-adds of one image with `pixels` pixels, the predictor's and the convolution's.
+    /// Multiply-adds of one image with `pixels` pixels: the predictor's and, as the definition has it, those of each
+    /// convolution.
     package func cost(pixels: Int) -> Cost {
         let taps = Int(CK_FILTER_TAPS)
-        return Cost(convolutions: (1 + taps) * channels * (channels / heads) + taps * channels * pixels)
+        let convolutions = offset == nil ? 1 : 2
+        return Cost(convolutions: (1 + taps) * channels * (channels / heads) + convolutions * taps * channels * pixels)
     }
 }
