@@ -24,6 +24,10 @@ public struct ModelFamily: Sendable {
 public enum Registry {
     /// One line per family, sorted by name.
     public static let families: [ModelFamily] = [
+        InLineCSwin.family,
+        InLineDeiT.family,
+        InLinePVT.family,
+        InLineSwin.family,
         MAViT.family,
         RAVLT.family,
     ]
