@@ -144,6 +144,25 @@ struct TransformTests {
             of: try input(image, preprocessing), size: 56, every: 1, equal: try file.tensor("out").values, "\(name)")
     }
 
+    /// InLine's evaluation squashes both sides to `int(256 / 224 * size)` or, without a crop, to the size itself.
+    @Test(arguments: [
+        ("211x180_to_56", 56, true), ("40x73_to_56", 56, true), ("70x90_to_40", 40, true), ("97x61_to_56", 56, true),
+        ("nocrop_97x61_to_48", 48, false),
+    ])
+    func fidelitySquashPreprocessing(name: String, size: Int, crops: Bool) throws {
+        let file = try SafetensorsFile(
+            path: Fixtures.path("inline/op_preprocess_squash_\(name).case.safetensors"))
+        let source = try #require(file.info("image_u8")).shape
+        let image = RGBImage(height: source[0], width: source[1], pixels: try file.uint8s(of: "image_u8"))
+        let shape = try #require(file.info("resized_u8")).shape
+        let resized = try image.resized(height: shape[0], width: shape[1], interpolation: .bicubic, limits: limits)
+        #expect(try resized.pixels == file.uint8s(of: "resized_u8"))
+        let preprocessing = Preprocessing(
+            inputHeight: size, inputWidth: size, cropPct: crops ? 0.875 : 1, cropMode: .squash)
+        expectRows(
+            of: try input(image, preprocessing), size: size, every: 1, equal: try file.tensor("out").values, "\(name)")
+    }
+
     @Test func cropModeNoneTakesOnlyTheInputSize() throws {
         let preprocessing = Preprocessing(inputHeight: 4, inputWidth: 6, cropMode: .none)
         let preprocessor = try Preprocessor(preprocessing)
