@@ -54,23 +54,22 @@ import ZooIO
     func prefersTheMovingAverage(chosen: String, dictionaries: [String]) throws {
         typealias P = PickleBytes
         let values: [String: Float] = ["model": 1, "state_dict_ema": 2]
-        let configuration =
-            P.global("yacs.config", "CfgNode") + P.emptyTuple + [0x81] + P.mark + P.text("SEED") + P.integer(0)
-            + P.setItems + P.dictionary(("__immutable__", [0x88])) + P.build
-        let entries = dictionaries.map { name in
-            P.text(name)
-                + P.dictionary(
-                    (
-                        "norm.weight",
-                        P.tensor(P.storage(key: P.text(name), count: P.integer(1)), shape: [1], strides: [1])
-                    ))
+        var stream: [UInt8] = P.emptyDict + P.mark
+        for name in dictionaries {
+            let storage = P.storage(key: P.text(name), count: P.integer(1))
+            stream += P.text(name)
+            stream += P.dictionary(("norm.weight", P.tensor(storage, shape: [1], strides: [1])))
         }
-        let rest = P.text("max_accuracy") + P.integer(84) + P.text("config") + configuration
-        let bytes = P.file(
-            P.stream(P.emptyDict + P.mark + entries.flatMap(\.self) + rest + P.setItems),
-            storages: dictionaries.map { name in
-                (name, withUnsafeBytes(of: values[name]) { Array($0.prefix(4)) })
-            })
+        // An instance of a class that is a dictionary: items, then a state.
+        stream += P.text("config") + P.global("yacs.config", "CfgNode") + P.emptyTuple
+        stream.append(0x81)
+        stream += P.mark + P.text("SEED") + P.integer(0) + P.setItems
+        stream += P.dictionary(("__immutable__", [0x88])) + P.build
+        stream += P.text("max_accuracy") + P.integer(84) + P.setItems
+        let storages = dictionaries.map { name in
+            (name, withUnsafeBytes(of: (values[name] ?? 0).bitPattern.littleEndian) { Array($0) })
+        }
+        let bytes = P.file(P.stream(stream), storages: storages)
         let checkpoint = try Checkpoint.open(ByteRegion(copying: bytes, name: "max_ema_acc.pth"))
         #expect(checkpoint.container == [chosen])
         #expect(try checkpoint.tensor("norm.weight").values == [values[chosen]])
