@@ -9,6 +9,21 @@
  * have below or to the right of it lies outside.
  */
 
+/* Where a window begins on the rolled and padded map, and where a walk over its tokens has come to. */
+typedef struct {
+    size_t row, left; /* of the map */
+    size_t x;         /* of the window */
+} ck_window_walk;
+
+/* A walk over window `window` from `token` on. */
+static inline ck_window_walk ck_window_walk_from(const ck_windows *windows, size_t window, size_t token) {
+    if (windows == NULL) return (ck_window_walk){.x = token};
+    const size_t across = (windows->width - 1) / windows->window_width + 1;
+    return (ck_window_walk){.row = window / across * windows->window_height + token / windows->window_width,
+                            .left = window % across * windows->window_width,
+                            .x = token % windows->window_width};
+}
+
 /* Tokens that follow each other in memory, or that all lie outside the grid. */
 typedef struct {
     size_t row; /* of the first one, counted from the image's first token */
@@ -16,21 +31,25 @@ typedef struct {
     int outside;
 } ck_run;
 
-/* The longest run from `token` of a window on, at most `most` (> 0) tokens; without windows it is all of them. */
-static inline ck_run ck_run_at(const ck_windows *windows, size_t window, size_t token, size_t most) {
-    if (windows == NULL) return (ck_run){token, most, 0};
-    const size_t across = (windows->width - 1) / windows->window_width + 1, x = token % windows->window_width;
-    const size_t row = window / across * windows->window_height + token / windows->window_width;
-    const size_t column = window % across * windows->window_width + x;
-    size_t count = windows->window_width - x;
-    if (count > most) count = most;
-    if (row >= windows->height || column >= windows->width) return (ck_run){0, count, 1};
-    if (count > windows->width - column) count = windows->width - column;
-    size_t from_row = row + windows->shift_y, from_column = column + windows->shift_x;
-    if (from_row >= windows->height) from_row -= windows->height;
-    if (from_column >= windows->width) from_column -= windows->width;
-    if (count > windows->width - from_column) count = windows->width - from_column;
-    return (ck_run){from_row * windows->width + from_column, count, 0};
+/* The longest run from here on, at most `most` (> 0) tokens; without windows it is all of them. */
+static inline ck_run ck_next_run(const ck_windows *windows, ck_window_walk *walk, size_t most) {
+    if (windows == NULL) {
+        walk->x += most;
+        return (ck_run){walk->x - most, most, 0};
+    }
+    const size_t column = walk->left + walk->x, left = windows->window_width - walk->x;
+    ck_run run = {0, most < left ? most : left, walk->row >= windows->height || column >= windows->width};
+    if (!run.outside) {
+        size_t row = walk->row + windows->shift_y, from = column + windows->shift_x;
+        if (row >= windows->height) row -= windows->height;
+        if (from >= windows->width) from -= windows->width;
+        if (run.count > windows->width - column) run.count = windows->width - column;
+        if (run.count > windows->width - from) run.count = windows->width - from;
+        run.row = row * windows->width + from;
+    }
+    walk->x += run.count;
+    if (walk->x == windows->window_width) walk->x = 0, walk->row++;
+    return run;
 }
 
 /*

@@ -41,8 +41,9 @@ static softmax_group group_of(const softmax_job *job, size_t index) {
 /* tile = weights * x for some tokens of a group, whose image starts at row `row`; `outside` stands for padding */
 static void copy_rows(const softmax_group *group, ck_range tokens, const float *weights, const float *x, size_t stride,
                       size_t row, const float *outside, size_t head_dim, float *tile, size_t width) {
+    ck_window_walk walk = ck_window_walk_from(group->windows, group->window, tokens.first);
     for (size_t done = 0; done < tokens.count;) {
-        const ck_run run = ck_run_at(group->windows, group->window, tokens.first + done, tokens.count - done);
+        const ck_run run = ck_next_run(group->windows, &walk, tokens.count - done);
         const float *const own = weights ? weights + done : NULL;
         if (!run.outside) {
             weigh_rows(own, x + (row + run.row) * stride + group->column, stride, run.count, head_dim, tile, width);
@@ -79,15 +80,6 @@ static void copy_shared_keys(void *job, size_t task, size_t worker) {
               own->values + index * own->layout.head);
 }
 
-/* scores += bias, whose rows are `stride` floats apart */
-static void add_bias(float *scores, size_t keys, size_t queries, const float *bias, size_t stride) {
-    for (size_t k = 0; k < keys; k++, scores += CK_SOFTMAX_QUERIES, bias += stride) {
-        size_t q = 0;
-        for (; q + VL <= queries; q += VL) v_store(scores + q, v_add(v_load(scores + q), v_load(bias + q)));
-        if (q < queries) v_store(scores + q, v_add(v_load(scores + q), v_load_n(bias + q, queries - q)));
-    }
-}
-
 /* scores += separation where key and query come from different regions of the rolled grid */
 static void separate(const softmax_group *group, float *scores, ck_range keys, ck_range queries) {
     const vf separation = v_set(group->windows->separation);
@@ -107,26 +99,62 @@ CK_INLINE vf weight_of(vf x) {
     return v_select_gt(lowest, x, v_zero(), v_exp_nonpositive(v_max(lowest, x)));
 }
 
+/* What runs along while the keys of a block of queries come tile by tile, [query] each. */
+typedef struct {
+    float *highest, *sum;
+    float *decay; /* what the results of earlier tiles have to be multiplied with */
+} softmax_state;
+
 /*
- * Turns a tile of scores [keys][queries] into exp(score - highest so far). `highest` and `sum` run along, `decay` is
- * what earlier tiles' results have to be multiplied with. A NaN score never becomes the maximum and so reaches the sum.
+ * Turns some vectors of queries of a tile of scores [keys][queries] into exp(score + bias - highest so far); a NULL bias
+ * stands for none, `last` is how many queries the last vector has. A NaN score never becomes the maximum and so reaches
+ * the sum.
  */
-static void weigh_scores(float *scores, size_t keys, size_t queries, float *highest, float *sum, float *decay) {
-    for (size_t q = 0; q < queries; q += VL) {
-        const vf before = v_load(highest + q);
-        vf now = before;
-        for (size_t k = 0; k < keys; k++) now = v_max(v_load(scores + k * CK_SOFTMAX_QUERIES + q), now);
-        vf own = v_zero();
-        for (size_t k = 0; k < keys; k++) {
-            float *const score = scores + k * CK_SOFTMAX_QUERIES + q;
-            const vf weight = weight_of(v_sub(v_load(score), now));
-            v_store(score, weight);
-            own = v_add(own, weight);
+CK_INLINE void weigh_vectors(const size_t vectors, float *scores, size_t keys, const float *bias, size_t bias_stride,
+                             size_t last, const softmax_state *state, size_t q) {
+    vf now[4];
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) now[v] = v_load(state->highest + q + v * VL);
+    for (size_t k = 0; k < keys; k++) {
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) {
+            float *const at = scores + k * CK_SOFTMAX_QUERIES + q + v * VL;
+            vf score = v_load(at);
+            if (bias) {
+                const float *const own = bias + k * bias_stride + q + v * VL;
+                score = v_add(score, v + 1 < vectors || last == VL ? v_load(own) : v_load_n(own, last));
+                v_store(at, score);
+            }
+            now[v] = v_max(score, now[v]);
         }
-        const vf less = weight_of(v_sub(before, now));
-        v_store(highest + q, now);
-        v_store(decay + q, less);
-        v_store(sum + q, v_fma(v_load(sum + q), less, own));
+    }
+    for (size_t v = 0; v < vectors; v++, q += VL) {
+        vf sum = v_zero();
+        for (size_t k = 0; k < keys; k++) {
+            float *const at = scores + k * CK_SOFTMAX_QUERIES + q;
+            const vf weight = weight_of(v_sub(v_load(at), now[v]));
+            v_store(at, weight);
+            sum = v_add(sum, weight);
+        }
+        const vf less = weight_of(v_sub(v_load(state->highest + q), now[v]));
+        v_store(state->highest + q, now[v]);
+        v_store(state->decay + q, less);
+        v_store(state->sum + q, v_fma(v_load(state->sum + q), less, sum));
+    }
+}
+
+/* The same for all queries, four vectors at a time: one alone would wait for its own maximum at every key. */
+static void weigh_scores(float *scores, size_t keys, size_t queries, const float *bias, size_t bias_stride,
+                         const softmax_state *state) {
+    const size_t vectors = ck_ceil_div(queries, VL), rest = queries - (vectors - 1) * VL;
+    for (size_t v = 0; v < vectors; v += 4) {
+        const size_t last = v + 4 < vectors ? VL : rest;
+        switch (vectors - v) {
+        case 1: weigh_vectors(1, scores, keys, bias, bias_stride, last, state, v * VL); break;
+        case 2: weigh_vectors(2, scores, keys, bias, bias_stride, last, state, v * VL); break;
+        case 3: weigh_vectors(3, scores, keys, bias, bias_stride, last, state, v * VL); break;
+        default: weigh_vectors(4, scores, keys, bias, bias_stride, last, state, v * VL); break;
+        }
     }
 }
 
@@ -134,8 +162,9 @@ static void weigh_scores(float *scores, size_t keys, size_t queries, float *high
 static void finish_queries(const softmax_job *job, const softmax_group *group, ck_range tokens, const float *core,
                            const float *scale) {
     const size_t width = job->layout.width;
+    ck_window_walk walk = ck_window_walk_from(group->windows, group->window, tokens.first);
     for (size_t done = 0; done < tokens.count;) {
-        const ck_run run = ck_run_at(group->windows, group->window, tokens.first + done, tokens.count - done);
+        const ck_run run = ck_next_run(group->windows, &walk, tokens.count - done);
         const ck_head head = {group->query_row, group->column};
         if (!run.outside)
             finish_rows(job->args, head, run.row, run.count, core + done * width, width, scale + done, NULL, NULL);
@@ -151,10 +180,12 @@ static void attend_block(const softmax_job *job, const softmax_group *group, ck_
     float *const out = tiles, *const turned = out + CK_SOFTMAX_QUERIES * width;
     float *const scores = turned + CK_SOFTMAX_QUERIES * width;
     float *const highest = scores + CK_SOFTMAX_KEYS * CK_SOFTMAX_QUERIES;
-    float *const sum = highest + CK_SOFTMAX_QUERIES, *const decay = sum + CK_SOFTMAX_QUERIES;
+    const softmax_state state = {highest, highest + CK_SOFTMAX_QUERIES, highest + 2 * CK_SOFTMAX_QUERIES};
+    const float scale = 1 / sqrtf((float)d);
 
-    for (size_t q = 0; q < CK_SOFTMAX_QUERIES; q++) highest[q] = -INFINITY, sum[q] = 0, decay[q] = 1 / sqrtf((float)d);
-    copy_rows(group, block, decay, args->q, args->q_stride, group->query_row, NULL, d, out, width);
+    for (size_t q = 0; q < CK_SOFTMAX_QUERIES; q++)
+        state.highest[q] = -INFINITY, state.sum[q] = 0, state.decay[q] = scale;
+    copy_rows(group, block, state.decay, args->q, args->q_stride, group->query_row, NULL, d, out, width);
     if (args->rope) rotate_rows(args->rope, block.first, queries, out, width);
     const size_t padded = ck_ceil_div(queries, VL) * VL;
     zero(out + queries * width, (padded - queries) * width);
@@ -167,19 +198,16 @@ static void attend_block(const softmax_job *job, const softmax_group *group, ck_
                                        .a = keys + tile.first * width, .a_stride = width,
                                        .b = turned, .b_stride = CK_SOFTMAX_QUERIES,
                                        .c = scores, .c_stride = CK_SOFTMAX_QUERIES});
-        if (args->bias)
-            add_bias(scores, tile.count, queries,
-                     args->bias + (group->head * args->key_tokens + tile.first) * args->bias_stride + block.first,
-                     args->bias_stride);
+        const size_t bias = (group->head * args->key_tokens + tile.first) * args->bias_stride + block.first;
         if (group->regions) separate(group, scores, tile, block);
-        weigh_scores(scores, tile.count, queries, highest, sum, decay);
+        weigh_scores(scores, tile.count, queries, args->bias ? args->bias + bias : NULL, args->bias_stride, &state);
         product_of_columns((tile_product){.rows = queries, .vectors = ck_ceil_div(d, VL), .steps = tile.count,
                                           .a = scores, .a_stride = CK_SOFTMAX_QUERIES,
                                           .b = values + tile.first * width, .b_stride = width,
-                                          .c = out, .c_stride = width, .decay = decay, .decay_step = 1});
+                                          .c = out, .c_stride = width, .decay = state.decay, .decay_step = 1});
     }
-    for (size_t q = 0; q < queries; q++) sum[q] = 1 / sum[q];
-    finish_queries(job, group, block, out, sum);
+    for (size_t q = 0; q < queries; q++) state.sum[q] = 1 / state.sum[q];
+    finish_queries(job, group, block, out, state.sum);
 }
 
 /* Task: some blocks of queries of one group. */
