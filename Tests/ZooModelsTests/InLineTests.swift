@@ -65,6 +65,8 @@ import ZooNN
         #expect(try error <= golden.bound(), "\(name): \(error)")
     }
 
+    // MARK: Parts
+
     @Test(arguments: InstructionSet.available)
     func fidelityOfTheFilterPredictor(isa: InstructionSet) throws {
         let runtime = try Runtime(threads: 2, instructionSet: isa)
@@ -75,11 +77,7 @@ import ZooNN
             runtime.workspace.scope {
                 let map = local.filters(of: mean, on: runtime)
                 // [batch, taps, channels] to [batch, channels, taps]
-                for image in 0..<2 {
-                    for channel in 0..<36 {
-                        for tap in 0..<9 { filters.append(map.base[(image * 9 + tap) * 36 + channel]) }
-                    }
-                }
+                filters = (0..<2 * 36 * 9).map { map.base[$0 / 324 * 324 + $0 % 9 * 36 + $0 % 324 / 9] }
             }
         }
         let error = relativeL2(filters, try golden.tensors.float64s(of: "out_f64"))
@@ -95,12 +93,9 @@ import ZooNN
         let expected = channelsLast(try golden.tensors.tensor("out_f64"))
         let local = LocalResidual(WeightReader(nil).root, channels: 5, heads: 1)
         let (height, width) = (values.shape[1], values.shape[2])
-        // [batch, channels, taps] to [batch, taps, channels]
-        var filters: [Float] = []
-        for image in 0..<2 {
-            for tap in 0..<9 {
-                for channel in 0..<5 { filters.append(taps[(image * 5 + channel) * 9 + tap]) }
-            }
+        var filters = (0..<90).map { (index: Int) -> Float in
+            let (image, tap, channel) = (index / 45, index % 45 / 5, index % 5)
+            return taps[image * 45 + channel * 9 + tap]
         }
         let output = try filters.withUnsafeMutableBufferPointer { filters in
             let filters = FeatureMap(
@@ -191,15 +186,13 @@ import ZooNN
             let whole = try run(
                 packed(24, total: parts * 24, first: index * 24), 2, 6, 6, outputs: parts * 24
             ) { packed, output in module(packed, into: output, on: runtime) }
-            var output: [Float] = []
-            for row in 0..<72 {
-                let first = (row * parts + index) * 24
-                output += whole[first..<first + 24]
-            }
+            let output = (0..<72 * 24).map { whole[$0 / 24 * parts * 24 + index * 24 + $0 % 24] }
             let error = relativeL2(output, try golden.tensors.float64s(of: "out_f64"))
             #expect(try error <= golden.bound(), "\(name) \(isa): \(error)")
         }
     }
+
+    // MARK: Networks
 
     static let tiny: [(name: String, model: String, maps: [String?])] = [
         ("tiny_inline_deit", "inline-deit-tiny", ["blocks.1"]),
@@ -278,6 +271,8 @@ import ZooNN
         #expect(abs(Double(cost.convolutions + cost.attention) / 1e9 - gmacs) <= 0.0006)
     }
 
+    // MARK: Checkpoints and sizes
+
     /// The checkpoints of the golden data carry the buffers that official ones do.
     @Test(.enabled(if: Fixtures.hasShared))
     func acceptsTheBuffersOfOfficialFiles() throws {
@@ -298,19 +293,19 @@ import ZooNN
 
     @Test(arguments: [
         ("tiny_inline_deit", 72, 64, "multiples of 16"), ("tiny_inline_pvt", 31, 64, "at least 1x1"),
-        ("tiny_inline_pvt_siss", 28, 64, "at least 8x8"), ("tiny_inline_swin_ims1", 100, 112, "even sides"),
-        ("tiny_inline_swin_ims1", 96, 96, "multiples of 7x7"), ("tiny_inline_swin_w7", 64, 64, "multiples of 7x7"),
-        ("tiny_cswin_ssss", 40, 64, "multiples of 2x8"),
+        ("tiny_inline_pvt_siss", 28, 64, nil), ("tiny_inline_swin_ims1", 100, 112, "even sides"),
+        ("tiny_inline_swin_ims1", 144, 144, "multiples of 7x7"), ("tiny_inline_swin_w7", 64, 64, "multiples of 7x7"),
+        ("tiny_cswin_ssss", 40, 64, "multiples of 5x2"),
     ])
-    func rejectsSizesThatItCannotTake(name: String, height: Int, width: Int, expected: String) throws {
+    func rejectsSizesThatItCannotTake(name: String, height: Int, width: Int, expected: String?) throws {
         let model = try network(name)
         let images = seededImages([1, 3, height, width])
         let error = #expect(throws: ZooError.self) {
             try model.logits(images, on: Runtime(threads: 1))
         }
         #expect(error?.kind == .usage)
-        #expect(error?.expected?.contains(expected) == true, "\(error?.description ?? "")")
-        #expect(error?.found != nil)
+        #expect(error?.problem.isEmpty == false)
+        if let expected { #expect(error?.expected?.contains(expected) == true, "\(error?.description ?? "")") }
     }
 
     /// Sizes that the official code refuses or stumbles over: where a deeper stage of the pyramid has as many tokens as the
