@@ -56,6 +56,13 @@ struct VisionTransformer: ImageClassifier {
         var mlpRatio = 4.0
         var normEpsilon: Float = 1e-6
         var classes = 1000
+        var attention = Attention.inLine
+        /// Of the position embedding, for images of another size.
+        var resampling = PositionEmbedding.Resampling.bicubic
+
+        enum Attention: Sendable {
+            case inLine, softmax
+        }
     }
 
     var inputChannels: Int { configuration.inputChannels }
@@ -78,7 +85,7 @@ struct VisionTransformer: ImageClassifier {
             padding: 0)
         let side = configuration.imageSize / patch
         position = PositionEmbedding(
-            w, "pos_embed", grid: (side, side), channels: channels, leading: 1, resampling: .bicubic)
+            w, "pos_embed", grid: (side, side), channels: channels, leading: 1, resampling: configuration.resampling)
         classToken = PackedWeight(zip(w.tensor("cls_token", [1, 1, channels]), position.leading).map { $0 + $1 })
         blocks = (0..<configuration.depth).map { Block(w["blocks"][$0], configuration) }
         norm = LayerNorm(w["norm"], channels: channels, epsilon: configuration.normEpsilon)
@@ -191,26 +198,43 @@ struct VisionTransformer: ImageClassifier {
 
     /// `x + attn(norm1(x))`, then `x + mlp(norm2(x))`, on the class token and the patches.
     struct Block: Sendable {
-        private let attention: InLineAttention
+        private enum Attention: Sendable {
+            case inLine(InLineAttention)
+            case softmax(SelfAttention)
+        }
+
+        private let attention: Attention
         private let mlp: MLP
 
         init(_ w: Weights, _ configuration: VisionTransformer.Configuration) {
             let (channels, epsilon) = (configuration.embedDim, configuration.normEpsilon)
-            attention = InLineAttention(
-                w["attn"], channels: channels, heads: configuration.heads,
-                norm: LayerNorm(w["norm1"], channels: channels, epsilon: epsilon))
+            let (scope, heads) = (w["attn"], configuration.heads)
+            let norm = LayerNorm(w["norm1"], channels: channels, epsilon: epsilon)
+            switch configuration.attention {
+            case .inLine: attention = .inLine(InLineAttention(scope, channels: channels, heads: heads, norm: norm))
+            case .softmax: attention = .softmax(SelfAttention(scope, channels: channels, heads: heads, norm: norm))
+            }
             mlp = MLP(
                 w["mlp"], channels: channels, hidden: Int(configuration.mlpRatio * Double(channels)),
                 norm: LayerNorm(w["norm2"], channels: channels, epsilon: epsilon))
         }
 
         func callAsFunction(_ x: FeatureMap, grid: (height: Int, width: Int), on runtime: Runtime) {
-            attention(x, into: x, residual: x, grid: grid, on: runtime)
+            switch attention {
+            case .inLine(let attention): attention(x, into: x, residual: x, grid: grid, on: runtime)
+            case .softmax(let attention): attention(x, into: x, residual: x, on: runtime)
+            }
             mlp(addingTo: x, on: runtime)
         }
 
         func cost(pixels: Int) -> Cost {
-            attention.cost(tokens: 1 + pixels, pixels: pixels) + mlp.cost(tokens: 1 + pixels)
+            let tokens = 1 + pixels
+            let mixing =
+                switch attention {
+                case .inLine(let attention): attention.cost(tokens: tokens, pixels: pixels)
+                case .softmax(let attention): attention.cost(tokens: tokens)
+                }
+            return mixing + mlp.cost(tokens: tokens)
         }
     }
 }
@@ -219,7 +243,7 @@ extension VisionTransformer.Configuration {
     /// The hyper-parameters that a user's file replaces.
     ///
     /// - Throws: `ZooError` that names the hyper-parameter.
-    fileprivate func replaced(by file: Hyperparameters?) throws -> Self {
+    func replaced(by file: Hyperparameters?) throws -> Self {
         guard var file else { return self }
         file.ignoreDescription()
         file.ignore("drop_path_rate")
@@ -232,7 +256,8 @@ extension VisionTransformer.Configuration {
             heads: try file.integer("num_heads", in: 1...1024) ?? heads,
             mlpRatio: try file.number("mlp_ratio", in: 0.01...64) ?? mlpRatio,
             normEpsilon: try file.number("norm_eps", in: 1e-12...1).map { Float($0) } ?? normEpsilon,
-            classes: try file.integer("num_classes", in: 1...1_000_000) ?? classes)
+            classes: try file.integer("num_classes", in: 1...1_000_000) ?? classes, attention: attention,
+            resampling: resampling)
         try Hyperparameters.require(try file.bool("qkv_bias") ?? true, "qkv_bias", "true")
         try file.finish()
         try Hyperparameters.require(

@@ -178,12 +178,10 @@ package struct SpatialReductionAttention: Sendable {
     private let proj: Linear
     /// The norm before the module, and the convolution behind it; `nil` where nothing is reduced.
     private let reduction: (norm: LayerNorm?, sr: Conv2d)?
-    private let patch: Int
 
     package init(_ w: Weights, channels: Int, heads: Int, reduction: Int, norm: LayerNorm?) {
         self.channels = channels
         self.heads = heads
-        patch = reduction
         q = Linear(w["q"], in: channels, out: channels, kernel: .linear, norm: norm)
         proj = Linear(w["proj"], in: channels, out: channels, kernel: .linear)
         var keyNorm = norm
@@ -205,7 +203,7 @@ package struct SpatialReductionAttention: Sendable {
         guard rows > 0, columns > 0 else {
             throw ZooError(
                 .usage, "the map is smaller than the patches that keys and values come from",
-                expected: "at least \(patch)x\(patch)", found: "\(height)x\(width)")
+                found: "\(height)x\(width)")
         }
     }
 

@@ -255,7 +255,7 @@ public enum InLineSwin {
             case .inLine(let attention):
                 attention.cost(tokens: tokens, pixels: tokens, windows: count) + mlp.cost(tokens: height * width)
             case .softmax(let attention):
-                attention.cost(tokens: height * width) + mlp.cost(tokens: height * width)
+                attention.cost(height: height, width: width) + mlp.cost(tokens: height * width)
             }
         }
     }

@@ -24,12 +24,15 @@ public struct ModelFamily: Sendable {
 public enum Registry {
     /// One line per family, sorted by name.
     public static let families: [ModelFamily] = [
+        DeiT.family,
         InLineCSwin.family,
         InLineDeiT.family,
         InLinePVT.family,
         InLineSwin.family,
         MAViT.family,
         RAVLT.family,
+        Swin.family,
+        ViT.family,
     ]
 
     /// Every variant's card.

@@ -29,7 +29,7 @@ package enum AttentionCore: Sendable {
         into output: FeatureMap, on runtime: Runtime
     ) {
         let headDim = queries.channels / heads
-        let arguments = ck_attention_args(
+        var arguments = ck_attention_args(
             batch: queries.batch, heads: heads, tokens: windows?.tokens ?? queries.tokens,
             key_tokens: windows?.tokens ?? keys.tokens, head_dim: headDim, q: queries.base,
             k: keys.base, v: values.base, q_stride: queries.stride, k_stride: keys.stride, v_stride: values.stride,
@@ -38,9 +38,14 @@ package enum AttentionCore: Sendable {
             local: local.map { UnsafePointer($0.base) }, local_stride: local?.stride ?? 0,
             gate: gate.map { UnsafePointer($0.base) }, gate_stride: gate?.stride ?? 0, out: output.base,
             out_stride: output.stride)
-        let call = AttentionCall(
-            core: self, arguments: arguments, windows: windows?.ck(height: queries.height, width: queries.width))
-        runtime.run(call, in: "attention")
+        guard let windows else {
+            runtime.run(AttentionCall(core: self, arguments: arguments), in: "attention")
+            return
+        }
+        withUnsafePointer(to: windows.ck(height: queries.height, width: queries.width)) { windows in
+            arguments.windows = windows
+            runtime.run(AttentionCall(core: self, arguments: arguments), in: "attention")
+        }
     }
 
     /// Multiply-adds of the core, counted as the papers' code does: two products of tokens x d per token or channel.
@@ -127,38 +132,25 @@ package struct ScoreBias {
 /// One run of an attention core.
 package struct AttentionCall: KernelCall {
     package let core: AttentionCore
-    /// Without the windows.
     package var arguments: ck_attention_args
-    /// Held by value: whoever keeps the call for a profile asks for its cost after the run.
-    private let windows: ck_windows?
 
-    package init(core: AttentionCore, arguments: ck_attention_args, windows: ck_windows? = nil) {
+    package init(core: AttentionCore, arguments: ck_attention_args) {
         self.core = core
         self.arguments = arguments
-        self.windows = windows
-    }
-
-    private func withArguments<R>(_ body: (UnsafePointer<ck_attention_args>) -> R) -> R {
-        guard let windows else { return withUnsafePointer(to: arguments, body) }
-        return withUnsafePointer(to: windows) { windows in
-            var arguments = arguments
-            arguments.windows = windows
-            return withUnsafePointer(to: arguments, body)
-        }
     }
 
     package var kind: KernelKind { .attention }
 
     package var shape: String {
         let keys = arguments.key_tokens == arguments.tokens ? "" : "(\(arguments.key_tokens))"
-        let windows = windows.map { " windows of \($0.height)x\($0.width)" } ?? ""
+        let windows = arguments.windows.map { " windows of \($0.pointee.height)x\($0.pointee.width)" } ?? ""
         return "\(core) \(arguments.batch)x\(arguments.heads)x\(arguments.tokens)\(keys)x\(arguments.head_dim)"
             + windows + (arguments.rope == nil ? "" : " rope") + (arguments.bias == nil ? "" : " bias")
             + (arguments.local == nil ? "" : " local") + (arguments.gate == nil ? "" : " gate")
     }
 
     package var multiplyAdds: Int {
-        let windows = withArguments { ck_window_count($0.pointee.windows) }
+        let windows = ck_window_count(arguments.windows)
         return core.cost(
             tokens: arguments.tokens, keys: arguments.key_tokens, heads: arguments.batch * windows * arguments.heads,
             headDim: arguments.head_dim
@@ -166,7 +158,7 @@ package struct AttentionCall: KernelCall {
     }
 
     package var bytes: Int {
-        let grid = windows.map { $0.height * $0.width }
+        let grid = arguments.windows.map { $0.pointee.height * $0.pointee.width }
         let maps = 2 + (arguments.local == nil ? 0 : 1) + (arguments.gate == nil ? 0 : 1)
         let rows = maps * (grid ?? arguments.tokens) + 2 * (grid ?? arguments.key_tokens)
         let bias = arguments.bias == nil ? 0 : arguments.heads * arguments.tokens * arguments.key_tokens
@@ -174,7 +166,7 @@ package struct AttentionCall: KernelCall {
     }
 
     package func scratch(_ context: UnsafePointer<ck_context>) -> Int {
-        withArguments { arguments in
+        withUnsafePointer(to: arguments) { arguments in
             switch core {
             case .softmax: ck_softmax_attention_scratch(context, arguments)
             case .rala: ck_rala_scratch(context, arguments)
@@ -187,7 +179,7 @@ package struct AttentionCall: KernelCall {
     package func callAsFunction(
         _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
     ) -> ck_status {
-        withArguments { arguments in
+        withUnsafePointer(to: arguments) { arguments in
             switch core {
             case .softmax: ck_softmax_attention_f32(context, arguments, scratch)
             case .rala: ck_rala_f32(context, arguments, scratch)

@@ -62,6 +62,17 @@ public struct Hyperparameters: Sendable {
         return try Self.map(list) { (value) throws(ZooError) in try Self.integer(value, names[0], range) }
     }
 
+    /// The same where one number stands for `count` equal ones.
+    package mutating func integersOrOne(
+        _ names: String..., in range: ClosedRange<Int>, count: Int
+    ) throws(ZooError) -> [Int]? {
+        guard let value = value(names) else { return nil }
+        guard case .list(let list) = value, list.count == count else {
+            return [Int](repeating: try Self.integer(value, names[0], range), count: count)
+        }
+        return try Self.map(list) { (value) throws(ZooError) in try Self.integer(value, names[0], range) }
+    }
+
     package mutating func numbers(
         _ names: String..., in range: ClosedRange<Double>, count: Int? = nil
     ) throws(ZooError) -> [Double]? {

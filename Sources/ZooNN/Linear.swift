@@ -7,6 +7,8 @@ package struct Linear: Sendable {
     private let name: String
     package let inputs: Int
     package let outputs: Int
+    /// What the layer gives for a row of zeros behind its norm: the bias of the checkpoint.
+    package let bias: PackedWeight
     private let weight: PackedMatrix
     private let epilogue: Epilogue
     private let normEpsilon: Float
@@ -27,7 +29,7 @@ package struct Linear: Sendable {
         if let batchNorm { (weight, bias) = batchNorm.folded(into: weight, bias: bias) }
         self.init(
             name: w.path, weight: weight, bias: bias, outputs: outputs, in: inputs, norm: norm, activation: activation,
-            scale: scale)
+            scale: scale, precision: w.precision)
     }
 
     /// Reads several linear layers over the same input as one, their outputs side by side.
@@ -36,19 +38,21 @@ package struct Linear: Sendable {
             name: parts.map(\.w.path).joined(separator: "+"),
             weight: parts.flatMap { $0.w.tensor("weight", [$0.outputs, inputs]) },
             bias: parts.flatMap { $0.w.tensor("bias", [$0.outputs]) }, outputs: parts.reduce(0) { $0 + $1.outputs },
-            in: inputs, norm: norm, activation: .none, scale: nil)
+            in: inputs, norm: norm, precision: parts[0].w.precision)
     }
 
-    private init(
+    /// Takes the weight [out][in] and bias [out] from somewhere else.
+    package init(
         name: String, weight: [Float], bias: [Float], outputs: Int, in inputs: Int, norm: LayerNorm?,
-        activation: Activation, scale: [Float]?
+        activation: Activation = .none, scale: [Float]? = nil, precision: Precision = .fp32
     ) {
+        self.bias = PackedWeight(bias)
         var (weight, bias) = (weight, bias)
         if let norm { (weight, bias) = norm.folded(into: weight, bias: bias) }
         self.name = name
         self.inputs = inputs
         self.outputs = outputs
-        self.weight = PackedMatrix(weight, n: outputs, channels: inputs, precision: w.precision)
+        self.weight = PackedMatrix(weight, n: outputs, channels: inputs, precision: precision)
         self.epilogue = Epilogue(bias: bias, activation: activation, scale: scale)
         self.normEpsilon = norm?.epsilon ?? 0
     }

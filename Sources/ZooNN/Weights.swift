@@ -27,6 +27,10 @@ package struct Weights {
     /// The scope of the `index`-th element of a list.
     package subscript(_ index: Int) -> Weights { self["\(index)"] }
 
+    /// Whether the checkpoint has a tensor of this name; false for a source that answers any name, and while names are
+    /// only recorded. For checkpoints that come with different sets of names.
+    package func contains(_ name: String) -> Bool { reader.contains(prefix + name) }
+
     /// The tensor's elements in row-major order; zeros (and a recorded problem) when it is missing or has another
     /// shape; empty when the reader only records names.
     package func tensor(_ name: String, _ shape: [Int]) -> [Float] {
@@ -53,6 +57,8 @@ package final class WeightReader {
 
     /// The scope of the whole checkpoint.
     package var root: Weights { Weights(reader: self, prefix: "") }
+
+    fileprivate func contains(_ name: String) -> Bool { source?.info(name) != nil }
 
     fileprivate func tensor(_ name: String, _ shape: [Int]) -> [Float] {
         requested.append((name, shape))

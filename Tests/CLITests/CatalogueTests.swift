@@ -63,7 +63,7 @@ import ZooModels
 
     @Test func rejectsUnknownModels() throws {
         try zooFails(["info", "ravlt-x"], with: 64, mentioning: "'ravlt-x'", "did you mean")
-        try zooFails(["run", "deit", "--input", "a", "--output", "b"], with: 64, mentioning: "'deit'")
+        try zooFails(["run", "resnet", "--input", "a", "--output", "b"], with: 64, mentioning: "'resnet'")
     }
 
     @Test func doctorDescribesTheMachine() throws {

@@ -13,11 +13,12 @@ import ZooNN
 
     /// The smallest variant of each family for photographs, and those that ship with the package: they run in every
     /// configuration.
-    static let small = Registry.families.flatMap { family -> [String] in
-        let embedded = family.cards.filter { Registry.embeddedCheckpoint(of: $0) != nil }.map(\.name)
-        let others = family.cards.filter { !embedded.contains($0.name) }
-        guard let smallest = others.min(by: { $0.parameters < $1.parameters }) else { return embedded }
-        return embedded + [smallest.name]
+    static let small = Registry.families.flatMap { family in
+        let (embedded, others) = (
+            family.cards.filter { Registry.embeddedCheckpoint(of: $0) != nil },
+            family.cards.filter { Registry.embeddedCheckpoint(of: $0) == nil }
+        )
+        return embedded.map(\.name) + [others.min { $0.parameters < $1.parameters }?.name].compactMap(\.self)
     }
 
     /// The first of a few sizes that the model takes; the card's own is the last.
