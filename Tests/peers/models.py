@@ -14,7 +14,12 @@ import contest
 import ravlt
 import runtimes
 import seeded
+import swin
+import vit
 from zoo import Zoo
+
+# The PyTorch twin of every family.
+TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin}
 
 # A forward pass in float32 errs by about 5e-7; a wrong epsilon in a norm already moves the logits by 1e-5 and more.
 TOLERANCE = 5e-6
@@ -60,7 +65,7 @@ def zoo_contestant(options, image, threads):
 def arguments():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="ravlt-t", help="ravlt-{t,s,b,l,nano}, mavit-{t,s,b,l,nano}")
+    parser.add_argument("model", nargs="?", default="ravlt-t", help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}")
     parser.add_argument("--weights", default="seeded:1,.pos.weight=0.25", help="safetensors file or seeded rule")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -79,8 +84,9 @@ def main():
     options = arguments()
     if options.cpus:
         os.sched_setaffinity(0, options.cpus)
-    plain = ravlt.load(ravlt.create(options.model), weights(options.weights))
-    network = ravlt.simplified(plain)
+    twin = TWINS[options.model.partition("-")[0]]
+    plain = ravlt.load(twin.create(options.model), weights(options.weights))
+    network = twin.simplified(plain)
     results = []
     for batch, threads in itertools.product(options.batch, options.threads):
         image = torch.from_numpy(seeded.image((batch, 3, options.image_size, options.image_size)))
