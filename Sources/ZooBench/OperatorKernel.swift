@@ -1,3 +1,4 @@
+import Foundation
 import ZooCore
 import ZooIO
 import ZooNN
@@ -66,13 +67,16 @@ final class OperatorKernel: PreparedKernel {
 
     package func run(on runtime: Runtime) { call(into: output.base, on: runtime) }
 
-    /// Reads a shape such as `(B, heads, N, d)` with the sizes filled in.
+    /// Reads a shape such as `(B, heads, N, d)` with the sizes filled in: those asked for, and for what an operator adds
+    /// those that its paper or usual implementation takes.
     private static func sizes(
         of input: Operator.Input, in operator: Operator, _ shape: AttentionShape
     ) throws(ZooError) -> [Int] {
+        let dim = Double(shape.headDim)
         let known = [
             "B": shape.batch, "heads": shape.heads, "N": shape.tokens, "d": shape.headDim,
-            "C": shape.heads * shape.headDim, "K": 5,
+            "C": shape.heads * shape.headDim, "H": shape.grid.height, "W": shape.grid.width, "K": 5,
+            "m": min(max(1, Int(dim * log(dim))), 1024), "f": min(shape.headDim, 512), "r": 64, "A": 49,
         ]
         var sizes: [Int] = []
         var count = 1

@@ -13,13 +13,23 @@ package struct DepthwiseConv2d: Sendable {
 
     /// Reads `weight` [channels, 1, kernel, kernel] and `bias` [channels].
     package init(_ w: Weights, channels: Int, kernel: Int, residual: Bool) {
-        let weight = w.tensor("weight", [channels, 1, kernel, kernel])
-        name = w.path
+        self.init(
+            w.path, weight: w.tensor("weight", [channels, 1, kernel, kernel]), bias: w.tensor("bias", [channels]),
+            channels: channels, kernel: kernel, residual: residual)
+    }
+
+    /// - Parameters:
+    ///   - weight: [channels][kernel][kernel].
+    ///   - bias: [channels].
+    package init(
+        _ name: String, weight: [Float], bias: [Float], channels: Int, kernel: Int, residual: Bool = false
+    ) {
+        self.name = name
         self.channels = channels
         self.kernel = kernel
         self.residual = residual
         self.weight = PackedWeight(Self.tapMajor(weight, channels: channels))
-        bias = PackedWeight(w.tensor("bias", [channels]))
+        self.bias = PackedWeight(bias)
     }
 
     /// [channels][taps] to [taps][channels], the layout of the kernel.

@@ -20,8 +20,8 @@ struct OperatorCommand: ParsableCommand, Exemplified {
     ]
 
     @Argument(
-        help: "The operator's name, or list.", completion: .list(Operator.all.map(\.name) + ["list"]))
-    var `operator`: String
+        help: "The operator's name, or list for all of them.", completion: .list(Operator.all.map(\.name) + ["list"]))
+    var `operator` = "list"
 
     @Option(help: "Safetensors file with the inputs.", completion: .file(extensions: ["safetensors"]))
     var input: String?

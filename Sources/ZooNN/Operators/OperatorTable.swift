@@ -7,5 +7,8 @@ extension Operator {
         attention(.mala, name: "mala", summary: "magnitude-aware linear attention, arXiv 2507.00698"),
         attention(.rala, name: "rala", summary: "rank-augmented linear attention, arXiv 2411.07635"),
         scattered,
+        additive, agent, blockDiagonal, efficient, focused, gatedLinear, hedgehog, l2vit, lightNetBidirectional,
+        lightNetCausal, linearElu, linearReLU, linformer, linFusion, lionDecay, lionDecaySnake, lionLit, lionSelective,
+        lionSelectiveSnake, logNormal, logNormalDiagonal, normLinear, performerReLU, performerSoftmax,
     ]
 }
