@@ -29,6 +29,7 @@ public enum Registry {
         InLineDeiT.family,
         InLinePVT.family,
         InLineSwin.family,
+        L2ViT.family,
         MAViT.family,
         RAVLT.family,
         Swin.family,

@@ -15,6 +15,10 @@ package struct BatchNorm {
         shift = bias.indices.map { Double(bias[$0]) - Double(mean[$0]) * factors[$0] }
     }
 
+    /// The factors and addends themselves, for a norm that cannot be folded.
+    package var scales: [Float] { scale.map { Float($0) } }
+    package var shifts: [Float] { shift.map { Float($0) } }
+
     /// The weight [out][k] and bias [out] of a convolution that does both.
     package func folded(into weight: [Float], bias: [Float]) -> (weight: [Float], bias: [Float]) {
         guard !weight.isEmpty else { return (weight, bias) }
