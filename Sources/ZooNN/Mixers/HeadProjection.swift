@@ -5,7 +5,7 @@ import ZooCore
 package struct HeadProjection: Sendable {
     package let outputs: Int
     private let inputs: Int
-    private let matrices: [PackedWeight]
+    private let matrices: [PackedMatrix]
 
     /// - Parameters:
     ///   - matrices: one [outputs][inputs] per head, or a single one for all.
@@ -14,7 +14,8 @@ package struct HeadProjection: Sendable {
         self.inputs = inputs
         self.outputs = outputs
         self.matrices = matrices.map { matrix in
-            PackedWeight(packing: scale == 1 ? matrix : matrix.map { $0 * scale }, n: outputs, k: inputs)
+            PackedMatrix(
+                scale == 1 ? matrix : matrix.map { $0 * scale }, n: outputs, channels: inputs, precision: .fp32)
         }
     }
 
@@ -25,7 +26,7 @@ package struct HeadProjection: Sendable {
             for batch in 0..<x.batch {
                 let arguments = ck_gemm_args(
                     rows: x.tokens, n: outputs, k: inputs, x: x.row(batch, head, 0), x_stride: x.strides.row,
-                    norm_epsilon: 0, packed: matrix.pointer, out: output.row(batch, head, 0),
+                    norm_epsilon: 0, packed: matrix.pointer, packed_bf16: nil, out: output.row(batch, head, 0),
                     out_stride: output.strides.row, epilogue: ck_epilogue())
                 runtime.run(arguments, in: "features")
             }
