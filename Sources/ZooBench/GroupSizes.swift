@@ -33,7 +33,7 @@ public struct GroupSizes: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The same sizes every time; the last group takes what is left of `rows`.
-    func counts(rows: Int) -> [Int] {
+    package func counts(rows: Int) -> [Int] {
         let most = (rows + range.lowerBound - 1) / range.lowerBound
         let noise = SeededSource.uniform("groups", shape: [most]).values
         var counts: [Int] = []

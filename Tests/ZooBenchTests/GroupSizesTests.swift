@@ -1,6 +1,5 @@
 import Testing
-
-@testable import ZooBench
+import ZooBench
 
 @Suite struct GroupSizesTests {
     @Test(arguments: [("1000", 1000...1000), ("1-2000", 1...2000), ("7-7", 7...7)])
