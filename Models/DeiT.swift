@@ -33,7 +33,7 @@ public enum DeiT {
         card("tiny", parameters: 5_717_416, gmacs: 1.075, attentionGmacs: 0.179, top1: 72.190),
         card("small", parameters: 22_050_664, gmacs: 4.241, attentionGmacs: 0.358, top1: 79.856),
         card("base", parameters: 86_567_656, gmacs: 16.849, attentionGmacs: 0.715, top1: 81.980),
-        card("base", size: 384, parameters: 86_859_496, gmacs: 49.348, attentionGmacs: 6.136, top1: 83.108),
+        card("base", size: 384, parameters: 86_859_496, gmacs: 49.348, attentionGmacs: 6.137, top1: 83.108),
     ]
 
     private static func card(

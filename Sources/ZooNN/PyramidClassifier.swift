@@ -93,15 +93,15 @@ package struct PyramidClassifier<Stage: PyramidStage>: ImageClassifier {
                 .usage, "images have the wrong shape", expected: "[batch, height, width, \(inputChannels)]",
                 found: "[\(images.batch), \(height), \(width), \(images.channels)]")
         }
-        for (index, stage) in stages.enumerated() {
+        for index in stages.indices {
             do {
-                try stage.check(height: height, width: width)
+                try stages[index].check(height: height, width: width)
             } catch {
                 throw ZooError(
                     error.kind, "images of \(images.height)x\(images.width) do not fit the network: \(error.problem)",
                     at: "stage \(index + 1)", expected: error.expected, found: error.found)
             }
-            (height, width) = stage.outputSize(height: height, width: width)
+            (height, width) = stages[index].outputSize(height: height, width: width)
             guard height > 0, width > 0 else {
                 throw ZooError(
                     .usage, "images of \(images.height)x\(images.width) are too small for the network",
@@ -122,14 +122,16 @@ package struct PyramidClassifier<Stage: PyramidStage>: ImageClassifier {
     ) -> FeatureMap {
         let workspace = runtime.workspace
         var x = FeatureMap(images)
-        for (index, stage) in stages.enumerated() {
-            let (height, width) = stage.outputSize(height: x.height, width: x.width)
+        // By index, as a copy of a stage would be a heap allocation in this generic code.
+        for index in stages.indices {
+            let (height, width) = stages[index].outputSize(height: x.height, width: x.width)
             let map = FeatureMap(
-                workspace, batch: x.batch, height: height, width: width, channels: stage.channels)
+                workspace, batch: x.batch, height: height, width: width, channels: stages[index].channels)
+            let input = x
             for group in map.groups(rows: groupRows) {
                 workspace.scope {
-                    stage.embed(x.images(group), into: map.images(group), on: runtime)
-                    stage.refine(map.images(group), on: runtime)
+                    stages[index].embed(input.images(group), into: map.images(group), on: runtime)
+                    stages[index].refine(map.images(group), on: runtime)
                 }
             }
             intermediates?[index].update(from: map.base, count: map.rows * map.channels)

@@ -301,6 +301,7 @@ private struct MixingShape: CustomTestStringConvertible {
         (plain.v, plain.v_strides) = (rows[2].pointer, rows[2].strides)
         (plain.out, plain.out_strides) = (linear.matrix.pointer, linear.strides)
         #expect(Self.status(of: plain, isa) == CK_OK)
+        withExtendedLifetime(rows) {}
         #expect(scanned.matrix.distance(from: linear.matrix).relativeL2 < Self.tolerance)
     }
 
