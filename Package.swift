@@ -29,7 +29,7 @@ let package = Package(
         .target(
             name: "CKernels",
             path: "CKernels",
-            exclude: kernelReadmes,
+            exclude: kernelReadmes + ["benchmarks"],
             cSettings: [.headerSearchPath(".")],
             linkerSettings: [.linkedLibrary("m"), .linkedLibrary("pthread")]),
         .target(name: "CEmbedded"),
