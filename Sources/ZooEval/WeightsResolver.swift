@@ -122,8 +122,14 @@ public struct WeightsResolver: Sendable {
     /// The path of a checkpoint in the user's folder: by the model's name or the official file's name.
     public func find(_ card: ModelCard) -> String? {
         let extensions = ["safetensors", "safetensors.index.json", "pth", "pt"]
-        let names = extensions.map { "\(card.name).\($0)" } + [card.checkpoint?.file].compactMap(\.self)
+        let names = extensions.map { "\(card.name).\($0)" } + [ownFile(of: card)].compactMap(\.self)
         return names.map { "\(home.weights)/\($0)" }.first { FileManager.default.fileExists(atPath: $0) }
+    }
+
+    /// The official file's name, unless several models' files are called so, as `model.safetensors` is.
+    private func ownFile(of card: ModelCard) -> String? {
+        guard let file = card.checkpoint?.file else { return nil }
+        return Registry.cards.count { $0.checkpoint?.file == file } == 1 ? file : nil
     }
 
     /// Where the official checkpoint is published and where to put it.
@@ -131,7 +137,8 @@ public struct WeightsResolver: Sendable {
         guard let checkpoint = card.checkpoint else {
             return "give --weights FILE, or put a checkpoint at \(home.weights)/\(card.name).safetensors"
         }
-        let file = checkpoint.file ?? "\(card.name).pth"
+        let kind = checkpoint.file?.split(separator: ".").last.map(String.init) ?? "pth"
+        let file = ownFile(of: card) ?? "\(card.name).\(kind)"
         return "the official file \(checkpoint.file.map { "\($0) " } ?? "")is published at \(checkpoint.page); "
             + "put it at \(home.weights)/\(file) or give --weights FILE"
     }
