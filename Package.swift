@@ -8,9 +8,9 @@ import PackageDescription
 // Folders of CKernels that carry a README with the operator's mathematics (SwiftPM wants them named).
 let kernelReadmes = [
     "README.md", "activation/README.md", "attention/README.md", "conv/README.md", "dwconv/README.md",
-    "fewhead/README.md", "filters/README.md", "gemm/README.md", "inline/README.md", "linear/README.md",
-    "mala/README.md", "norm/README.md", "rala/README.md", "roofline/README.md", "rope/README.md", "rowmap/README.md",
-    "scan/README.md", "scattered/README.md", "softmax/README.md",
+    "fewhead/README.md", "filters/README.md", "gemm/README.md", "groupnorm/README.md", "inline/README.md",
+    "linear/README.md", "mala/README.md", "norm/README.md", "rala/README.md", "roofline/README.md", "rope/README.md",
+    "rowmap/README.md", "scan/README.md", "scattered/README.md", "softmax/README.md",
 ]
 
 let package = Package(

@@ -8,6 +8,7 @@
 #include "ck_fewhead.h"
 #include "ck_filters.h"
 #include "ck_gemm.h"
+#include "ck_groupnorm.h"
 #include "ck_heads.h"
 #include "ck_linear_attention.h"
 #include "ck_map.h"

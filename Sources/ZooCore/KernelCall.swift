@@ -144,6 +144,24 @@ extension ck_layer_norm_args: KernelCall {
     }
 }
 
+extension ck_group_norm_args: KernelCall {
+    package var kind: KernelKind { .norm }
+    package var shape: String { "\(batch)x\(pixels)x\(channels) g\(groups)" + (silu != 0 ? " silu" : "") }
+    /// One for each of mean, variance and affine part.
+    package var multiplyAdds: Int { 3 * batch * pixels * channels }
+    package var bytes: Int { 4 * channels * (2 * batch * pixels + 2) }
+
+    package func scratch(_ context: UnsafePointer<ck_context>) -> Int {
+        withUnsafePointer(to: self) { ck_group_norm_scratch(context, $0) }
+    }
+
+    package func callAsFunction(
+        _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
+    ) -> ck_status {
+        withUnsafePointer(to: self) { ck_group_norm_f32(context, $0, scratch) }
+    }
+}
+
 extension ck_mean_args: KernelCall {
     package var kind: KernelKind { .pooling }
     package var shape: String { "\(batch)x\(tokens)x\(channels)" }
