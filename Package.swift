@@ -71,7 +71,7 @@ let package = Package(
             name: "ZooImageTests", dependencies: ["ZooImage", "CImageShim", "ZooIO", "ZooCore", "TestSupport"]),
         .testTarget(
             name: "ZooModelsTests",
-            dependencies: ["ZooModels", "ZooNN", "ZooIO", "ZooCore", "CTestSupport", "TestSupport"]),
+            dependencies: ["CKernels", "ZooModels", "ZooNN", "ZooIO", "ZooCore", "CTestSupport", "TestSupport"]),
         .testTarget(
             name: "ZooEvalTests",
             dependencies: ["ZooEval", "ZooDatasets", "ZooModels", "ZooImage", "ZooIO", "ZooCore", "TestSupport"]),

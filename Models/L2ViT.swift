@@ -235,8 +235,6 @@ package struct L2ViTWindowBlock: Sendable {
     private let qkv: Linear
     private let proj: Linear
     private let mlp: MLP
-    /// Key and value of the padding: zeros after the norm, so what the projection's bias makes of them.
-    private let outside: PackedWeight
     private let core = AttentionCore.softmax
 
     /// Reads `cpe.0.proj`, `norm1`, `attn.qkv`, `attn.proj`, `cpe.1.proj`, `norm2` and `mlp`.
@@ -246,12 +244,7 @@ package struct L2ViTWindowBlock: Sendable {
         self.window = window
         firstPosition = DepthwiseConv2d(w["cpe"][0]["proj"], channels: channels, kernel: 3, residual: true)
         let norm = LayerNorm(w["norm1"], channels: channels, epsilon: 1e-5)
-        let scope = w["attn"]["qkv"]
-        let bias = scope.tensor("bias", [3 * channels])
-        outside = PackedWeight(bias)
-        qkv = Linear(
-            name: scope.path, weight: scope.tensor("weight", [3 * channels, channels]), bias: bias,
-            outputs: 3 * channels, in: channels, norm: norm)
+        qkv = Linear(w["attn"]["qkv"], in: channels, out: 3 * channels, kernel: .linear, norm: norm)
         proj = Linear(w["attn"]["proj"], in: channels, out: channels, kernel: .linear)
         secondPosition = DepthwiseConv2d(w["cpe"][1]["proj"], channels: channels, kernel: 3, residual: true)
         mlp = MLP(
@@ -270,8 +263,9 @@ package struct L2ViTWindowBlock: Sendable {
                 let packed = x.like(channels: 3 * channels, workspace)
                 qkv(y, into: packed, on: runtime)
                 var windows = AttentionWindows(height: window, width: window)
-                windows.outsideKey = outside.pointer + channels
-                windows.outsideValue = outside.pointer + 2 * channels
+                // The padding lies behind the norm: its keys and values are what the projection makes of zeros.
+                windows.outsideKey = qkv.bias.pointer + channels
+                windows.outsideValue = qkv.bias.pointer + 2 * channels
                 core(
                     queries: packed.columns(0..<channels), keys: packed.columns(channels..<2 * channels),
                     values: packed.columns(2 * channels..<3 * channels), heads: heads, rope: false, windows: windows,

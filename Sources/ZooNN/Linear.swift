@@ -41,10 +41,9 @@ package struct Linear: Sendable {
             in: inputs, norm: norm, precision: parts[0].w.precision)
     }
 
-    /// Takes the weight [out][in] and bias [out] from somewhere else.
-    package init(
+    private init(
         name: String, weight: [Float], bias: [Float], outputs: Int, in inputs: Int, norm: LayerNorm?,
-        activation: Activation = .none, scale: [Float]? = nil, precision: Precision = .fp32
+        activation: Activation = .none, scale: [Float]? = nil, precision: Precision
     ) {
         self.bias = PackedWeight(bias)
         var (weight, bias) = (weight, bias)

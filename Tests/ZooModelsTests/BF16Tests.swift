@@ -1,3 +1,4 @@
+import CKernels
 import TestSupport
 import Testing
 import ZooCore
@@ -39,6 +40,38 @@ import ZooNN
             #expect(try run(model, images[0], on: runtime) == single[0], "\(threads) threads")
             #expect(try run(model, joined, on: runtime).logits == single.flatMap(\.logits), "\(threads) threads")
         }
+    }
+
+    /// Sees which products of a pass have float32 weights.
+    private final class ProductObserver: KernelObserver {
+        var products = 0
+        var inFloat32: [String] = []
+
+        func observe(_ call: some KernelCall, layer: String, nanoseconds: UInt64) {
+            let isFloat32: Bool
+            if let product = call as? ck_gemm_args {
+                isFloat32 = product.packed_bf16 == nil
+            } else if let convolution = call as? ck_conv_args {
+                isFloat32 = convolution.packed_bf16 == nil
+            } else {
+                return
+            }
+            products += 1
+            if isFloat32 { inFloat32.append(layer) }
+        }
+    }
+
+    /// No layer of any family falls back to float32 silently.
+    @Test(arguments: StructureTests.small) func everyProductIsInBF16(name: String) throws {
+        let card = try Registry.card(named: name)
+        let model = try Registry.load(card, from: SeededSource(seed: 1), precision: .bf16)
+        let runtime = try Runtime(threads: 2)
+        let observer = ProductObserver()
+        runtime.observer = observer
+        let size = card.preprocessing
+        _ = try model.logits(seededImages([1, 3, size.inputHeight, size.inputWidth]), on: runtime)
+        #expect(observer.products > 5)
+        #expect(observer.inFloat32.isEmpty)
     }
 
     @Test func packedWeightsTakeHalfTheMemory() {
