@@ -10,7 +10,7 @@ typedef struct {
     ck_head head;
     size_t index;   /* of the head, 0..<batch * heads */
     ck_range token;
-    size_t tiles;
+    size_t tiles, queries; /* tiles of keys, tiles of queries */
 } linear_chunk;
 
 CK_INLINE linear_chunk chunk_of(const ck_attention_args *args, const ck_linear_plan *plan, size_t task) {
@@ -18,33 +18,32 @@ CK_INLINE linear_chunk chunk_of(const ck_attention_args *args, const ck_linear_p
     c.head = head_of(args, c.index);
     c.token = ck_part(args->tokens, plan->chunks, task % plan->chunks);
     c.tiles = ck_ceil_div(c.token.count, plan->tile);
+    c.queries = ck_ceil_div(c.token.count, plan->queries);
     return c;
 }
 
-CK_INLINE ck_range tile_of(const linear_chunk *chunk, size_t tile) {
-    ck_range r = ck_part(chunk->token.count, chunk->tiles, tile);
+CK_INLINE ck_range tile_of(const linear_chunk *chunk, size_t tiles, size_t tile) {
+    ck_range r = ck_part(chunk->token.count, tiles, tile);
     r.first += chunk->token.first;
     return r;
 }
-
-/* Rows of a head somewhere in the packed projection. */
-typedef struct {
-    const float *x;
-    size_t stride;
-} row_source;
 
 CK_INLINE row_source source(const float *x, size_t stride, ck_head head, size_t token) {
     return (row_source){x ? head_rows(x, stride, head, token) : NULL, stride};
 }
 
+/* The rows behind those of a tile. */
+CK_INLINE row_source after(row_source tile_rows, ck_range tile) {
+    return (row_source){tile_rows.x ? tile_rows.x + tile.count * tile_rows.stride : NULL, tile_rows.stride};
+}
+
 /* What to take from the rows' features f = map(x) on the way, and where to. */
-enum { FEATURE_PRODUCTS = 1, FEATURE_SUM = 2, FEATURE_PLAIN = 4 };
+enum { FEATURE_PRODUCTS = 1, FEATURE_SUM = 2, FEATURE_PLAIN = 4, FEATURE_TILE = 8 };
 typedef struct {
     const float *vector;    /* products = f * vector, summed to VL lanes: [rows][VL] for sum_lanes */
     float *products;
     float *sum;             /* sum += f over the rows */
     float *plain;           /* f itself, [rows][width] */
-    row_source upcoming[2]; /* rows that are needed next: fetched into the cache meanwhile */
 } feature_uses;
 
 CK_INLINE vf load_some(const float *p, size_t n) { return n == VL ? v_load(p) : v_load_n(p, n); }
@@ -65,7 +64,7 @@ CK_INLINE vf feature_vector(vf (*map)(vf), const int wanted, const float *x, con
     if (wanted & FEATURE_SUM) store_some(uses->sum + c, v_add(load_some(uses->sum + c, n), f), n);
     if (wanted & FEATURE_PLAIN) store_some(plain + c, f, n);
     if (cosine) f = rotated(f, load_some(cosine, n), load_some(sine, n));
-    store_some(tile + c, f, n);
+    if (wanted & FEATURE_TILE) store_some(tile + c, f, n);
     return product;
 }
 
@@ -81,18 +80,16 @@ CK_INLINE vf feature_part(vf (*map)(vf), const int wanted, const float *x, const
     return product;
 }
 
-/* tile = rot(map(x)) for some tokens, and what else is `wanted`, in one pass over x */
+/* tile = rot(map(x)) for some tokens and what else is `wanted`, in one pass over x */
 CK_INLINE void feature_rows(vf (*map)(vf), const int wanted, row_source from, ck_range tokens, const ck_rope *rope,
                             size_t head_dim, const feature_uses *uses, float *tile, size_t width) {
-    enum { AHEAD = 12 };
+    enum { AHEAD = 6 };
     const size_t half = head_dim / 2, columns = rope ? rope->width : 1;
     size_t row = tokens.first / columns, column = tokens.first % columns;
     float *plain = uses->plain;
     for (size_t r = 0; r < tokens.count; r++, tile += width, plain += wanted & FEATURE_PLAIN ? width : 0) {
         const float *const x = from.x + r * from.stride;
         prefetch_row(x + AHEAD * from.stride, head_dim);
-        for (size_t i = 0; i < 2; i++)
-            if (uses->upcoming[i].x) prefetch_row(uses->upcoming[i].x + r * uses->upcoming[i].stride, head_dim);
         vf product = v_zero();
         if (rope) {
             product = feature_part(map, wanted, x, rope->row_cosine + row * half, rope->row_sine + row * half, 0, half,
@@ -109,18 +106,29 @@ CK_INLINE void feature_rows(vf (*map)(vf), const int wanted, row_source from, ck
 
 /* summary[i][j] = summary[i][j] * decay + sum over the tile's tokens of keys[.][i] * values[.][j] */
 CK_INLINE void add_outer_products(const float *keys, const float *values, size_t tokens, size_t head_dim, size_t width,
-                                  float decay, float *summary) {
+                                  float decay, float *summary, const upcoming_rows *upcoming) {
     product_of_columns((tile_product){.rows = head_dim, .vectors = ck_ceil_div(head_dim, VL), .steps = tokens,
                                       .a = keys, .a_stride = width, .b = values, .b_stride = width,
-                                      .c = summary, .c_stride = width, .decay = &decay, .decay_step = 0});
+                                      .c = summary, .c_stride = width, .decay = &decay, .decay_step = 0,
+                                      .upcoming = upcoming});
+}
+
+/* What answering the queries behind those of a tile will read and write. */
+CK_INLINE upcoming_rows upcoming_answers(const ck_attention_args *args, ck_head head, ck_range tile) {
+    const size_t token = tile.first + tile.count;
+    return (upcoming_rows){{source(args->q, args->q_stride, head, token),
+                            source(args->local, args->local_stride, head, token),
+                            source(args->gate, args->gate_stride, head, token),
+                            source(args->out, args->out_stride, head, token)},
+                           tile.count, args->head_dim};
 }
 
 /* core[.][j] = sum over i of queries[.][i] * summary[i][j] */
 CK_INLINE void read_summary(const float *queries, const float *summary, size_t tokens, size_t head_dim, size_t width,
-                            float *core) {
+                            float *core, const upcoming_rows *upcoming) {
     product_of_rows((tile_product){.rows = tokens, .vectors = ck_ceil_div(head_dim, VL), .steps = head_dim,
                                    .a = queries, .a_stride = width, .b = summary, .b_stride = width,
-                                   .c = core, .c_stride = width});
+                                   .c = core, .c_stride = width, .upcoming = upcoming});
 }
 
 /*
@@ -134,16 +142,17 @@ CK_INLINE void gather_sums(vf (*map)(vf), const ck_attention_args *args, const c
     float *const key_sum = values + plan->tile * width; /* of a tile: short sums first */
     zero(summary, (d + 2) * width);
     for (size_t t = 0; t < chunk->tiles; t++) {
-        const ck_range tile = tile_of(chunk, t);
+        const ck_range tile = tile_of(chunk, chunk->tiles, t);
         const row_source key = source(args->k, args->k_stride, chunk->head, tile.first);
         const row_source value = source(args->v, args->v_stride, chunk->head, tile.first);
-        const feature_uses uses = {.sum = key_sum, .upcoming = {value}};
+        const feature_uses uses = {.sum = key_sum};
+        const upcoming_rows upcoming = {{after(key, tile), after(value, tile)}, tile.count, d};
         zero(key_sum, width);
-        feature_rows(map, FEATURE_SUM, key, tile, args->rope, d, &uses, keys, width);
+        feature_rows(map, FEATURE_TILE | FEATURE_SUM, key, tile, args->rope, d, &uses, keys, width);
         sum_rows(NULL, key_sum, 1, d, width, 1, summary + d * width);
         weigh_rows(NULL, value.x, value.stride, tile.count, d, values, width);
         sum_rows(NULL, values, tile.count, d, width, 1, summary + (d + 1) * width);
-        add_outer_products(keys, values, tile.count, d, width, 1, summary);
+        add_outer_products(keys, values, tile.count, d, width, 1, summary, &upcoming);
     }
 }
 

@@ -5,6 +5,8 @@
  * as vectors, the elements of a are broadcast. Each c[i][j] is one fused-multiply-add chain over p = 0, 1, ..., whatever
  * the block it falls into.
  */
+#include "attention/fetch_impl.h"
+
 enum { PRODUCT_ROWS = 6, PRODUCT_VECTORS = VL == 16 ? 4 : 2 };
 
 typedef struct {
@@ -17,11 +19,12 @@ typedef struct {
     size_t c_stride;
     const float *decay; /* c = c * decay[i * decay_step] + product; NULL for c = product */
     size_t decay_step;
+    const upcoming_rows *upcoming; /* fetched into the cache meanwhile; NULL for none */
 } tile_product;
 
 /* `columns`: a(i, p) is a[p][i], else a[i][p] */
 CK_INLINE void product_block(const tile_product *t, const int columns, size_t i, size_t j, const size_t rows,
-                             const size_t vectors) {
+                             const size_t vectors, fetch_cursor *fetch) {
     const size_t a_row = columns ? 1 : t->a_stride, a_step = columns ? t->a_stride : 1;
     const float *a = t->a + i * a_row, *b = t->b + j * VL;
     vf sum[PRODUCT_ROWS][PRODUCT_VECTORS];
@@ -30,6 +33,7 @@ CK_INLINE void product_block(const tile_product *t, const int columns, size_t i,
 #pragma clang loop unroll(full)
         for (size_t v = 0; v < vectors; v++) sum[r][v] = v_zero();
     for (size_t p = 0; p < t->steps; p++, a += a_step, b += t->b_stride) {
+        fetch_line(fetch);
         vf right[PRODUCT_VECTORS];
 #pragma clang loop unroll(full)
         for (size_t v = 0; v < vectors; v++) right[v] = v_load(b + v * VL);
@@ -50,30 +54,32 @@ CK_INLINE void product_block(const tile_product *t, const int columns, size_t i,
     }
 }
 
-CK_INLINE void product_panel(const tile_product *t, const int columns, size_t j, const size_t vectors) {
+CK_INLINE void product_panel(const tile_product *t, const int columns, size_t j, const size_t vectors,
+                             fetch_cursor *fetch) {
     size_t i = 0;
-    for (; i + PRODUCT_ROWS <= t->rows; i += PRODUCT_ROWS) product_block(t, columns, i, j, PRODUCT_ROWS, vectors);
+    for (; i + PRODUCT_ROWS <= t->rows; i += PRODUCT_ROWS) product_block(t, columns, i, j, PRODUCT_ROWS, vectors, fetch);
     if (t->rows - i >= 4) {
-        product_block(t, columns, i, j, 4, vectors);
+        product_block(t, columns, i, j, 4, vectors, fetch);
         i += 4;
     }
     if (t->rows - i >= 2) {
-        product_block(t, columns, i, j, 2, vectors);
+        product_block(t, columns, i, j, 2, vectors, fetch);
         i += 2;
     }
-    if (t->rows > i) product_block(t, columns, i, j, 1, vectors);
+    if (t->rows > i) product_block(t, columns, i, j, 1, vectors, fetch);
 }
 
 CK_INLINE void product(const tile_product *t, const int columns) {
+    fetch_cursor fetch = first_line(t->upcoming, t->b);
     for (size_t j = 0; j < t->vectors;) {
         const size_t left = t->vectors - j;
         const size_t take = left >= 2 * PRODUCT_VECTORS || left <= PRODUCT_VECTORS ? left : (left + 1) / 2;
         switch (take < PRODUCT_VECTORS ? take : PRODUCT_VECTORS) {
-        case 1: product_panel(t, columns, j, 1), j += 1; break;
-        case 2: product_panel(t, columns, j, 2), j += 2; break;
+        case 1: product_panel(t, columns, j, 1, &fetch), j += 1; break;
+        case 2: product_panel(t, columns, j, 2, &fetch), j += 2; break;
 #if VL == 16
-        case 3: product_panel(t, columns, j, 3), j += 3; break;
-        default: product_panel(t, columns, j, 4), j += 4; break;
+        case 3: product_panel(t, columns, j, 3, &fetch), j += 3; break;
+        default: product_panel(t, columns, j, 4, &fetch), j += 4; break;
 #endif
         }
     }

@@ -69,13 +69,13 @@ CK_INLINE void inline_answer(vf (*map)(vf), const inline_job *job, size_t task, 
     float *const ones = core + plan->tile * width;
     const float *const covariance = inline_summary(job, chunk.index), *const mean_value = covariance + (d + 1) * width;
     for (size_t r = 0; r < CK_LINEAR_TILE_ROWS; r++) ones[r] = 1;
-    for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
+    for (size_t t = 0; t < chunk.queries; t++) {
+        const ck_range tile = tile_of(&chunk, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
-        const feature_uses uses = {.upcoming = {source(args->gate, args->gate_stride, chunk.head, tile.first),
-                                                source(args->local, args->local_stride, chunk.head, tile.first)}};
-        feature_rows(map, 0, query, tile, NULL, d, &uses, queries, width);
-        read_summary(queries, covariance, tile.count, d, width, core);
+        const feature_uses uses = {0};
+        feature_rows(map, FEATURE_TILE, query, tile, NULL, d, &uses, queries, width);
+        const upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
+        read_summary(queries, covariance, tile.count, d, width, core, &upcoming);
         finish_rows(args, chunk.head, tile.first, tile.count, core, width, ones, ones, mean_value);
     }
 }

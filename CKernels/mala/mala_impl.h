@@ -36,19 +36,18 @@ CK_INLINE void mala_answer_of(const mala_job *job, size_t task, size_t worker, c
     float *const scale = core + plan->tile * width, *const shift = scale + CK_LINEAR_TILE_ROWS;
     const float *const summary = job->summaries + chunk.index * plan->chunks * job->layout.summary;
     const float *const mean_key = summary + d * width, *const mean_value = mean_key + width;
-    for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
+    for (size_t t = 0; t < chunk.queries; t++) {
+        const ck_range tile = tile_of(&chunk, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
-        const feature_uses uses = {.vector = mean_key, .products = core,
-                                   .upcoming = {source(args->gate, args->gate_stride, chunk.head, tile.first),
-                                                source(args->local, args->local_stride, chunk.head, tile.first)}};
-        feature_rows(v_elu1, FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
+        const feature_uses uses = {.vector = mean_key, .products = core};
+        feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
         sum_lanes(core, tile.count, 1, shift);
         for (size_t r = 0; r < tile.count; r++) {
             scale[r] = 1 + 1 / (shift[r] + 1e-6f);
             shift[r] = -shift[r];
         }
-        read_summary(queries, summary, tile.count, d, width, core);
+        const upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
+        read_summary(queries, summary, tile.count, d, width, core, &upcoming);
         finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, shift, mean_value);
     }
 }

@@ -18,16 +18,15 @@ CK_INLINE void rala_sum_queries_of(const rala_job *job, size_t task, size_t work
     const ck_attention_args *const args = job->args;
     const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, &job->layout.plan, task);
-    float *const queries = job->workers + worker * job->layout.worker;
-    float *const tile_sum = queries + job->layout.plan.tile * width; /* short sums first */
+    float *const tile_sum = job->workers + worker * job->layout.worker; /* short sums first */
     float *const sum = job->summaries + task * job->layout.summary + (d + 1) * width;
     zero(sum, width);
     for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
+        const ck_range tile = tile_of(&chunk, chunk.tiles, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {.sum = tile_sum};
         zero(tile_sum, width);
-        feature_rows(v_elu1, FEATURE_SUM, query, tile, NULL, d, &uses, queries, width);
+        feature_rows(v_elu1, FEATURE_SUM, query, tile, NULL, d, &uses, NULL, 0);
         sum_rows(NULL, tile_sum, 1, d, width, 1, sum);
     }
 }
@@ -51,12 +50,11 @@ CK_INLINE void rala_gather_keys_of(const rala_job *job, size_t task, size_t work
     zero(summary, (d + 1) * width);
     float highest = -INFINITY, sum = 0;
     for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
+        const ck_range tile = tile_of(&chunk, chunk.tiles, t);
         const row_source key = source(args->k, args->k_stride, chunk.head, tile.first);
         const row_source value = source(args->v, args->v_stride, chunk.head, tile.first);
-        const feature_uses uses = {.vector = global_query, .products = values, .plain = plain,
-                                   .upcoming = {value}};
-        feature_rows(v_elu1, FEATURE_PRODUCTS | FEATURE_PLAIN, key, tile, args->rope, d, &uses, keys, width);
+        const feature_uses uses = {.vector = global_query, .products = values, .plain = plain};
+        feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS | FEATURE_PLAIN, key, tile, args->rope, d, &uses, keys, width);
         sum_lanes(values, tile.count, 1 / sqrtf((float)d), weights);
         float decay = highest;
         highest = highest_of(weights, tile.count, highest);
@@ -65,7 +63,8 @@ CK_INLINE void rala_gather_keys_of(const rala_job *job, size_t task, size_t work
         sum = sum * decay + total_of(weights, tile.count);
         sum_rows(weights, plain, tile.count, d, width, decay, u);
         weigh_rows(weights, value.x, value.stride, tile.count, d, values, width);
-        add_outer_products(keys, values, tile.count, d, width, decay, summary);
+        const upcoming_rows upcoming = {{after(key, tile), after(value, tile)}, tile.count, d};
+        add_outer_products(keys, values, tile.count, d, width, decay, summary, &upcoming);
     }
     summary[job->layout.highest] = highest;
     summary[job->layout.sum] = sum;
@@ -96,16 +95,15 @@ CK_INLINE void rala_answer_of(const rala_job *job, size_t task, size_t worker, c
     float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
     float *const scale = core + 2 * plan->tile * width;
     const float *const summary = rala_summary(job, chunk.index, 0), *const u = summary + d * width;
-    for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
+    for (size_t t = 0; t < chunk.queries; t++) {
+        const ck_range tile = tile_of(&chunk, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
-        const feature_uses uses = {.vector = u, .products = core,
-                                   .upcoming = {source(args->gate, args->gate_stride, chunk.head, tile.first),
-                                                source(args->local, args->local_stride, chunk.head, tile.first)}};
-        feature_rows(v_elu1, FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
+        const feature_uses uses = {.vector = u, .products = core};
+        feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
         sum_lanes(core, tile.count, 1, scale);
         for (size_t r = 0; r < tile.count; r++) scale[r] = 1 / (scale[r] + 1e-6f);
-        read_summary(queries, summary, tile.count, d, width, core);
+        const upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
+        read_summary(queries, summary, tile.count, d, width, core, &upcoming);
         finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, NULL, NULL);
     }
 }
