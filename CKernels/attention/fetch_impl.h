@@ -26,7 +26,7 @@ typedef struct {
 CK_INLINE void next_source(fetch_cursor *f) {
     while (f->upcoming && f->source < UPCOMING_SOURCES) {
         const row_source from = f->upcoming->source[f->source++];
-        if (from.x == NULL) continue;
+        if (from.x == NULL || f->upcoming->rows == 0) continue;
         const size_t before = (uintptr_t)from.x / sizeof(float) % 16; /* floats of the line in front of x */
         f->line = from.x - before;
         f->stride = from.stride;

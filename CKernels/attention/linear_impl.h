@@ -22,9 +22,10 @@ CK_INLINE linear_chunk chunk_of(const ck_attention_args *args, const ck_linear_p
     return c;
 }
 
-CK_INLINE ck_range tile_of(const linear_chunk *chunk, size_t tiles, size_t tile) {
-    ck_range r = ck_part(chunk->token.count, tiles, tile);
-    r.first += chunk->token.first;
+/* One of the nearly equal tiles that some tokens are cut into. */
+CK_INLINE ck_range tile_of(ck_range tokens, size_t tiles, size_t tile) {
+    ck_range r = ck_part(tokens.count, tiles, tile);
+    r.first += tokens.first;
     return r;
 }
 
@@ -142,7 +143,7 @@ CK_INLINE void gather_sums(vf (*map)(vf), const ck_attention_args *args, const c
     float *const key_sum = values + plan->tile * width; /* of a tile: short sums first */
     zero(summary, (d + 2) * width);
     for (size_t t = 0; t < chunk->tiles; t++) {
-        const ck_range tile = tile_of(chunk, chunk->tiles, t);
+        const ck_range tile = tile_of(chunk->token, chunk->tiles, t);
         const row_source key = source(args->k, args->k_stride, chunk->head, tile.first);
         const row_source value = source(args->v, args->v_stride, chunk->head, tile.first);
         const feature_uses uses = {.sum = key_sum};

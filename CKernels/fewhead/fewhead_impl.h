@@ -17,13 +17,14 @@ CK_INLINE ck_head fewhead_part(ck_head head, ck_range channels) {
     return (ck_head){head.row, head.column + channels.first};
 }
 
-/* block = (further ? block : 0) + sum over the tile's tokens of keys[.][i] * values[.][j] */
+/* `upcoming` is fetched meanwhile. block = (further ? block : 0) + sum over the tile's tokens of keys[.][i] * values[.][j] */
 CK_INLINE void fewhead_accumulate(const float *keys, const float *values, size_t tokens, size_t rows, size_t columns,
-                                  size_t width, int further, float *block) {
+                                  size_t width, int further, float *block, const upcoming_rows *upcoming) {
     const float keep = 1;
     product_of_columns((tile_product){.rows = rows, .vectors = ck_ceil_div(columns, VL), .steps = tokens,
                                       .a = keys, .a_stride = width, .b = values, .b_stride = width,
-                                      .c = block, .c_stride = width, .decay = further ? &keep : NULL});
+                                      .c = block, .c_stride = width, .decay = further ? &keep : NULL,
+                                      .upcoming = upcoming});
 }
 
 /* core[.][j] = (further ? core[.][j] : 0) + sum over i of queries[.][i] * block[i][j] */
@@ -67,32 +68,30 @@ static void fewhead_gather_keys(void *arguments, size_t task, size_t worker) {
     float *const key_sums = summary + panels * panels * layout->block;
     zero(key_sums, panels * width);
     for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, t);
+        const ck_range tile = tile_of(chunk.token, chunk.tiles, t);
         for (size_t p = 0; p < panels; p++) {
             const size_t channels = ck_fewhead_panel(layout, d, p).count;
-            const feature_uses uses = {
-                .sum = key_sum,
-                .upcoming = {p + 1 < panels
-                                 ? fewhead_rows(job, args->k, args->k_stride, chunk.head, p + 1, tile.first)
-                                 : fewhead_rows(job, args->v, args->v_stride, chunk.head, 0, tile.first)}};
+            const feature_uses uses = {.sum = key_sum};
             zero(key_sum, width);
-            fewhead_features(FEATURE_SUM, fewhead_rows(job, args->k, args->k_stride, chunk.head, p, tile.first),
+            fewhead_features(FEATURE_TILE | FEATURE_SUM, fewhead_rows(job, args->k, args->k_stride, chunk.head, p, tile.first),
                              tile.count, channels, &uses, keys + p * panel_tile, width);
             sum_rows(NULL, key_sum, 1, channels, width, 1, key_sums + p * width);
         }
         for (size_t j = 0; j < panels; j++) {
             const size_t columns = ck_fewhead_panel(layout, d, j).count;
             const row_source value = fewhead_rows(job, args->v, args->v_stride, chunk.head, j, tile.first);
-            const row_source upcoming =
+            const row_source next_value =
                 j + 1 < panels ? fewhead_rows(job, args->v, args->v_stride, chunk.head, j + 1, tile.first)
-                               : fewhead_rows(job, args->k, args->k_stride, chunk.head, 0, tile.first + tile.count);
+                               : fewhead_rows(job, args->v, args->v_stride, chunk.head, 0, tile.first + tile.count);
+            const row_source next_key =
+                fewhead_rows(job, args->k, args->k_stride, chunk.head, j, tile.first + tile.count);
             weigh_rows(NULL, value.x, value.stride, tile.count, columns, values, width);
             for (size_t i = 0; i < panels; i++) {
-                const ck_range soon = ck_part(tile.count, panels, i);
-                for (size_t r = soon.first; r < soon.first + soon.count; r++)
-                    prefetch_row(upcoming.x + r * upcoming.stride, columns);
+                const ck_range soon = ck_part(tile.count, panels, i), before = {0, soon.first};
+                const upcoming_rows upcoming = {{after(next_value, before), after(next_key, before)}, soon.count,
+                                                columns};
                 fewhead_accumulate(keys + i * panel_tile, values, tile.count, ck_fewhead_panel(layout, d, i).count,
-                                   columns, width, t > 0, summary + (j * panels + i) * layout->block);
+                                   columns, width, t > 0, summary + (j * panels + i) * layout->block, &upcoming);
             }
         }
     }
@@ -164,7 +163,7 @@ CK_INLINE void fewhead_map_queries(const fewhead_job *job, const fewhead_patch *
         for (size_t s = 0; s < stretches; s++) {
             const size_t token = (patch->y.first + s) * grid_width + patch->x.first;
             const feature_uses uses = {.vector = mean_key + p * width, .products = tiles->core + s * each * VL};
-            fewhead_features(FEATURE_PRODUCTS, fewhead_rows(job, args->q, args->q_stride, patch->head, p, token), each,
+            fewhead_features(FEATURE_TILE | FEATURE_PRODUCTS, fewhead_rows(job, args->q, args->q_stride, patch->head, p, token), each,
                              channels, &uses, queries + s * each * width, width);
         }
         sum_lanes(tiles->core, patch->count, 1, p == 0 ? tiles->scale : tiles->dots);

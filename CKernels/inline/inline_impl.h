@@ -70,7 +70,7 @@ CK_INLINE void inline_answer(vf (*map)(vf), const inline_job *job, size_t task, 
     const float *const covariance = inline_summary(job, chunk.index), *const mean_value = covariance + (d + 1) * width;
     for (size_t r = 0; r < CK_LINEAR_TILE_ROWS; r++) ones[r] = 1;
     for (size_t t = 0; t < chunk.queries; t++) {
-        const ck_range tile = tile_of(&chunk, chunk.queries, t);
+        const ck_range tile = tile_of(chunk.token, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {0};
         feature_rows(map, FEATURE_TILE, query, tile, NULL, d, &uses, queries, width);

@@ -16,16 +16,6 @@ CK_INLINE row_source head_source(const float *x, ck_head_strides strides, size_t
     return (row_source){x ? x + ck_head_offset(strides, heads, head, token) : NULL, strides.row};
 }
 
-/* How many tiles a chunk has, and the tokens of tile t. */
-CK_INLINE size_t tiles_of(const linear_attention_job *job, ck_range chunk) {
-    return ck_ceil_div(chunk.count, job->layout.plan.tile);
-}
-CK_INLINE ck_range chunk_tile(ck_range chunk, size_t tiles, size_t t) {
-    ck_range tile = ck_part(chunk.count, tiles, t);
-    tile.first += chunk.first;
-    return tile;
-}
-
 /* tile = feature(x) row by row, with the sums or products that `wanted` asks for */
 CK_INLINE void map_features(ck_feature feature, const int wanted, row_source from, size_t rows, size_t dim,
                             const feature_uses *uses, float *tile, size_t width) {
@@ -75,26 +65,28 @@ static void linear_gather_keys(void *arguments, size_t task, size_t worker) {
     if (softmax)
         for (size_t c = 0; c < width; c++) summary[layout->highest + c] = -INFINITY;
     const ck_range chunk = ck_part(args->key_tokens, layout->plan.chunks, task % layout->plan.chunks);
-    const size_t tiles = tiles_of(job, chunk);
+    const size_t tiles = ck_ceil_div(chunk.count, layout->plan.tile);
     for (size_t t = 0; t < tiles; t++) {
-        const ck_range tile = chunk_tile(chunk, tiles, t);
+        const ck_range tile = tile_of(chunk, tiles, t);
         const row_source key = head_source(args->k, args->k_strides, args->heads, head, tile.first);
         const row_source value = head_source(args->v, args->v_strides, args->heads, head, tile.first);
         if (softmax) {
             soften_keys(key, tile.count, args->features, summary + layout->highest, summary + layout->key_sum,
                         per_channel, keys, width);
         } else {
-            const feature_uses uses = {.sum = per_channel, .upcoming = {value}};
+            const feature_uses uses = {.sum = per_channel};
             zero(per_channel, width);
-            map_features(args->key_feature, FEATURE_SUM, key, tile.count, args->features, &uses, keys, width);
+            map_features(args->key_feature, FEATURE_TILE | FEATURE_SUM, key, tile.count, args->features, &uses, keys, width);
             sum_rows(NULL, per_channel, 1, args->features, width, 1, summary + layout->key_sum);
         }
         weigh_rows(NULL, value.x, value.stride, tile.count, args->value_dim, values, value_width);
         const float once = 1;
+        const upcoming_rows upcoming = {{after(key, tile), after(value, tile)}, tile.count, layout->plan.width};
         product_of_columns((tile_product){
             .rows = args->features, .vectors = ck_ceil_div(args->value_dim, VL), .steps = tile.count, .a = keys,
             .a_stride = width, .b = values, .b_stride = value_width, .c = summary, .c_stride = value_width,
-            .decay = softmax ? per_channel : &once, .decay_step = softmax});
+            .decay = softmax ? per_channel : &once, .decay_step = softmax,
+            .upcoming = &upcoming});
     }
 }
 
@@ -152,14 +144,12 @@ static void linear_answer(void *arguments, size_t task, size_t worker) {
     const float *const summary = job->summaries + head * layout->plan.chunks * layout->summary;
     const float scale = args->scale ? args->scale[head % args->heads] : 1;
     const ck_range chunk = ck_part(args->tokens, layout->query_chunks, task % layout->query_chunks);
-    const size_t tiles = tiles_of(job, chunk);
+    const size_t tiles = ck_ceil_div(chunk.count, layout->plan.queries);
     for (size_t t = 0; t < tiles; t++) {
-        const ck_range tile = chunk_tile(chunk, tiles, t);
+        const ck_range tile = tile_of(chunk, tiles, t);
         const row_source query = head_source(args->q, args->q_strides, args->heads, head, tile.first);
-        const feature_uses uses = {
-            .vector = summary + layout->key_sum, .products = core,
-            .upcoming = {head_source(args->local, args->local_strides, args->heads, head, tile.first)}};
-        map_features(args->query_feature, FEATURE_PRODUCTS, query, tile.count, args->features, &uses, queries, width);
+        const feature_uses uses = {.vector = summary + layout->key_sum, .products = core};
+        map_features(args->query_feature, FEATURE_TILE | FEATURE_PRODUCTS, query, tile.count, args->features, &uses, queries, width);
         if (args->normalised) {
             sum_lanes(core, tile.count, 1, factor);
             for (size_t r = 0; r < tile.count; r++) {
@@ -169,9 +159,14 @@ static void linear_answer(void *arguments, size_t task, size_t worker) {
         } else {
             for (size_t r = 0; r < tile.count; r++) factor[r] = scale;
         }
+        const row_source local = head_source(args->local, args->local_strides, args->heads, head, tile.first);
+        const row_source out = head_source(args->out, args->out_strides, args->heads, head, tile.first);
+        const upcoming_rows upcoming = {{after(query, tile), after(local, tile), after(out, tile)}, tile.count,
+                                        layout->plan.width};
         product_of_rows((tile_product){.rows = tile.count, .vectors = ck_ceil_div(args->value_dim, VL),
                                        .steps = args->features, .a = queries, .a_stride = width, .b = summary,
-                                       .b_stride = value_width, .c = core, .c_stride = value_width});
+                                       .b_stride = value_width, .c = core, .c_stride = value_width,
+                                       .upcoming = &upcoming});
         store_answers(job, head, tile, core, factor);
     }
 }

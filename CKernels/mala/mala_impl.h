@@ -37,7 +37,7 @@ CK_INLINE void mala_answer_of(const mala_job *job, size_t task, size_t worker, c
     const float *const summary = job->summaries + chunk.index * plan->chunks * job->layout.summary;
     const float *const mean_key = summary + d * width, *const mean_value = mean_key + width;
     for (size_t t = 0; t < chunk.queries; t++) {
-        const ck_range tile = tile_of(&chunk, chunk.queries, t);
+        const ck_range tile = tile_of(chunk.token, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {.vector = mean_key, .products = core};
         feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);

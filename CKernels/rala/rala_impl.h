@@ -22,7 +22,7 @@ CK_INLINE void rala_sum_queries_of(const rala_job *job, size_t task, size_t work
     float *const sum = job->summaries + task * job->layout.summary + (d + 1) * width;
     zero(sum, width);
     for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, chunk.tiles, t);
+        const ck_range tile = tile_of(chunk.token, chunk.tiles, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {.sum = tile_sum};
         zero(tile_sum, width);
@@ -50,7 +50,7 @@ CK_INLINE void rala_gather_keys_of(const rala_job *job, size_t task, size_t work
     zero(summary, (d + 1) * width);
     float highest = -INFINITY, sum = 0;
     for (size_t t = 0; t < chunk.tiles; t++) {
-        const ck_range tile = tile_of(&chunk, chunk.tiles, t);
+        const ck_range tile = tile_of(chunk.token, chunk.tiles, t);
         const row_source key = source(args->k, args->k_stride, chunk.head, tile.first);
         const row_source value = source(args->v, args->v_stride, chunk.head, tile.first);
         const feature_uses uses = {.vector = global_query, .products = values, .plain = plain};
@@ -96,7 +96,7 @@ CK_INLINE void rala_answer_of(const rala_job *job, size_t task, size_t worker, c
     float *const scale = core + 2 * plan->tile * width;
     const float *const summary = rala_summary(job, chunk.index, 0), *const u = summary + d * width;
     for (size_t t = 0; t < chunk.queries; t++) {
-        const ck_range tile = tile_of(&chunk, chunk.queries, t);
+        const ck_range tile = tile_of(chunk.token, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {.vector = u, .products = core};
         feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);

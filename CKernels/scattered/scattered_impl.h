@@ -17,12 +17,6 @@ CK_INLINE row_source scattered_rows(const float *x, size_t stride, ck_range tile
     return (row_source){x + tile.first * stride + column, stride};
 }
 
-CK_INLINE ck_range scattered_tile(ck_range rows, size_t tiles, size_t tile) {
-    ck_range r = ck_part(rows.count, tiles, tile);
-    r.first += rows.first;
-    return r;
-}
-
 /* summary = KV and key sums of some rows, all heads */
 CK_INLINE void scattered_gather_of(const scattered_job *job, ck_range rows, float *tiles, float *summary,
                                    const size_t d) {
@@ -31,15 +25,15 @@ CK_INLINE void scattered_gather_of(const scattered_job *job, ck_range rows, floa
     float *const keys = tiles, *const values = keys + job->layout.tile * width;
     zero(summary, job->layout.summary);
     for (size_t t = 0; t < tile_count; t++) {
-        const ck_range tile = scattered_tile(rows, tile_count, t);
+        const ck_range tile = tile_of(rows, tile_count, t);
         for (size_t h = 0; h < args->heads; h++) {
             float *const kv = summary + h * job->layout.head;
             const row_source value = scattered_rows(args->v, args->v_stride, tile, h * d);
             const feature_uses uses = {.sum = kv + d * width};
-            feature_rows(scattered_feature, FEATURE_SUM, scattered_rows(args->k, args->k_stride, tile, h * d), tile,
-                         NULL, d, &uses, keys, width);
+            feature_rows(scattered_feature, FEATURE_TILE | FEATURE_SUM,
+                         scattered_rows(args->k, args->k_stride, tile, h * d), tile, NULL, d, &uses, keys, width);
             weigh_rows(NULL, value.x, value.stride, tile.count, d, values, width);
-            add_outer_products(keys, values, tile.count, d, width, 1, kv);
+            add_outer_products(keys, values, tile.count, d, width, 1, kv, NULL);
         }
     }
 }
@@ -53,15 +47,15 @@ CK_INLINE void scattered_answer_of(const scattered_job *job, ck_range rows, cons
     float *const scale = core + job->layout.tile * width;
     const ck_attention_args end = {.head_dim = d, .out = args->out, .out_stride = args->out_stride};
     for (size_t t = 0; t < tile_count; t++) {
-        const ck_range tile = scattered_tile(rows, tile_count, t);
+        const ck_range tile = tile_of(rows, tile_count, t);
         for (size_t h = 0; h < args->heads; h++) {
             const float *const kv = summary + h * job->layout.head;
             const feature_uses uses = {.vector = kv + d * width, .products = core};
-            feature_rows(scattered_feature, FEATURE_PRODUCTS, scattered_rows(args->q, args->q_stride, tile, h * d),
-                         tile, NULL, d, &uses, queries, width);
+            feature_rows(scattered_feature, FEATURE_TILE | FEATURE_PRODUCTS,
+                         scattered_rows(args->q, args->q_stride, tile, h * d), tile, NULL, d, &uses, queries, width);
             sum_lanes(core, tile.count, 1, scale);
             for (size_t r = 0; r < tile.count; r++) scale[r] = 1 / (scale[r] + 1e-6f);
-            read_summary(queries, kv, tile.count, d, width, core);
+            read_summary(queries, kv, tile.count, d, width, core, NULL);
             finish_rows(&end, (ck_head){0, h * d}, tile.first, tile.count, core, width, scale, NULL, NULL);
         }
     }

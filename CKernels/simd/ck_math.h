@@ -45,27 +45,26 @@ CK_INLINE vf v_exp(vf x) {
     return v_ldexp(v_add(v_expm1_fraction(v_exp_remainder(x, n)), v_set(1.0f)), n);
 }
 
-#if VL == 16
+#if defined(CK_SIMD_AVX512)
 /*
  * With the powers 2^(i/32) in two registers: x log2(e) = n + f, n a multiple of 1/32 that is rounded down, f in 0..1/32,
  * whose power is 1 + f (c1 + c2 f), minimax to 5e-8. Fewer operations than a longer series: the ports of the multiplier
  * bind where features are made between products.
  */
+static const _Alignas(64) float ck_powers[32] = {
+    1.0f, 1.0218972f, 1.0442739f, 1.0671405f, 1.0905077f, 1.1143868f, 1.1387887f, 1.1637249f, 1.1892072f, 1.2152474f,
+    1.2418579f, 1.2690511f, 1.2968396f, 1.3252367f, 1.3542557f, 1.38391f, 1.4142137f, 1.4451809f, 1.4768262f,
+    1.5091645f, 1.5422109f, 1.5759809f, 1.6104904f, 1.6457555f, 1.681793f, 1.7186193f, 1.7562523f, 1.7947092f,
+    1.8340082f, 1.8741677f, 1.9152067f, 1.9571443f,
+};
+
 CK_INLINE vf v_exp_nonpositive(vf x) {
-    static const float powers[32] = {
-        1.0f, 1.0218972f, 1.0442739f, 1.0671405f, 1.0905077f, 1.1143868f,
-        1.1387887f, 1.1637249f, 1.1892072f, 1.2152474f, 1.2418579f, 1.2690511f,
-        1.2968396f, 1.3252367f, 1.3542557f, 1.38391f, 1.4142137f, 1.4451809f,
-        1.4768262f, 1.5091645f, 1.5422109f, 1.5759809f, 1.6104904f, 1.6457555f,
-        1.681793f, 1.7186193f, 1.7562523f, 1.7947092f, 1.8340082f, 1.8741677f,
-        1.9152067f, 1.9571443f,
-    };
     const vf log2e = v_set(1.44269502e0f), shift = v_set(0x1.8p18f); /* leaves no room for bits below 1/32 */
     x = v_max(v_set(-88.0f), x);
     const vf index = _mm512_fmadd_round_ps(x, log2e, shift, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     const vf n = v_sub(index, shift);
     const vf f = v_fma(x, v_set(1.92596303e-8f), _mm512_fmsub_ps(x, log2e, n));
-    const vf power = _mm512_permutex2var_ps(v_load(powers), _mm512_castps_si512(index), v_load(powers + 16));
+    const vf power = v_entry(ck_powers, index);
     const vf rest = v_fma(f, v_set(2.4284417e-1f), v_set(6.9311641e-1f));
     return v_ldexp_normal(v_fma(v_mul(power, f), rest, power), n);
 }
