@@ -31,14 +31,27 @@ class Case:
     inputs: tuple
     macs: int
     """Multiply-adds of the summary, the readout and, where there is one, the depthwise branch."""
-    zoo: dict | None = None
-    """Inputs of `zoo op`, (B, heads, N, d); None where `zoo bench kernel` lacks the operator."""
+    zoo: dict
+    """Inputs of `zoo op`."""
+    sizes: dict
+    """Options of `zoo bench kernel`."""
+    from_zoo: Callable
+    """Brings the output of `zoo op` into the layout of `function`."""
 
 
 def cases(names):
     shapes = {"rala": rotary, "mala": rotary, "softmax": rotary, "inline": inline, "lit": lit, "sla": sla}
     for name in names:
         yield from shapes[name](name)
+
+
+def sizes(heads, tokens, head_dim):
+    return {"heads": heads, "tokens": tokens, "head-dim": head_dim}
+
+
+def token_minor(out):
+    """(B, heads, N, d) as (B, heads, d, N)."""
+    return out.swapaxes(2, 3)
 
 
 def tensors(names, shape):
@@ -60,14 +73,15 @@ def rotary(name):
         q, k = (operators.deinterleave(t, 1, 2) for t in (q, k))
         yield Case(name, f"{heads} x {n} x {d}", lambda q, k, v, tables=tables: core(q, k, v, tables),
                    tuple(t.contiguous() for t in (q, k, v)), 2 * heads * n * (n * d if name == "softmax" else d * d),
-                   dict(zip("qkv", inputs)) | {"grid": torch.tensor([side, side])})
+                   dict(zip("qkv", inputs)) | {"grid": torch.tensor([side, side])}, sizes(heads, n, d), token_minor)
 
 
 def inline(name):
     """InLine-DeiT at 224 pixels, the first stages of InLine-PVT, and a long sequence."""
     for heads, n, d in ((3, 197, 64), (1, 3136, 64), (2, 784, 64), (1, 65536, 64)):
         inputs = tensors("qkv", (1, heads, d, n))
-        yield Case(name, f"{heads} x {n} x {d}", operators.inline, inputs, 2 * heads * n * d * d)
+        yield Case(name, f"{heads} x {n} x {d}", operators.inline, inputs, 2 * heads * n * d * d,
+                   {key: value.transpose(2, 3) for key, value in zip("qkv", inputs)}, sizes(heads, n, d), token_minor)
 
 
 def lit(name):
@@ -76,22 +90,28 @@ def lit(name):
         n = side * side
         weight, = tensors(["weight"], (d, 1, 5, 5))
         bias, = tensors(["bias"], (d,))
+        inputs = tensors("qkv", (1, heads, d, n))
+        packed = {key: value.flatten(1, 2).transpose(1, 2) for key, value in zip("qkv", inputs)}
         yield Case(name, f"{heads} x {n} x {d}",
                    lambda q, k, v, w=weight, b=bias, s=side: operators.lit(q, k, v, w, b, (s, s)),
-                   tensors("qkv", (1, heads, d, n)), heads * n * d * (2 * d + 25))
+                   inputs, heads * n * d * (2 * d + 25), packed | {"dwc.weight": weight, "dwc.bias": bias},
+                   sizes(heads, n, d), lambda out, shape=inputs[0].shape: out.swapaxes(1, 2).reshape(shape))
 
 
 def sla(name):
-    """100 000 voxels in groups of 1 to 2000."""
-    rows, heads, d = 100_000, 8, 16
-    generator = torch.Generator().manual_seed(1)
+    """100 000 voxels in groups of 1 to 2000, drawn as `zoo bench kernel` draws them."""
+    rows, heads, d, largest = 100_000, 8, 16, 2000
     counts = []
-    while (left := rows - sum(counts)) > 0:
-        counts.append(min(left, int(torch.randint(1, 2001, (), generator=generator))))
+    for position in (seeded.uniform("groups", rows) + 1) / 2 * largest:
+        if rows == sum(counts):
+            break
+        counts.append(min(rows - sum(counts), 1 + min(int(position), largest - 1)))
     group = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    inputs = tensors("qkv", (rows, heads, d))
     yield Case(name, f"{rows} rows in {len(counts)} groups, {heads} x {d}",
-               lambda q, k, v: operators.sla(q, k, v, group, len(counts)), tensors("qkv", (rows, heads, d)),
-               2 * rows * heads * d * d)
+               lambda q, k, v: operators.sla(q, k, v, group, len(counts)), inputs, 2 * rows * heads * d * d,
+               dict(zip("qkv", inputs)) | {"counts": torch.tensor(counts)},
+               sizes(heads, rows, d) | {"groups": f"1-{largest}"}, lambda out: out)
 
 
 class Operator(torch.nn.Module):
@@ -107,24 +127,21 @@ class Operator(torch.nn.Module):
 
 def zoo_contestant(binary, case, threads):
     zoo = Zoo(binary)
-    _, heads, tokens, d = case.zoo["q"].shape
-    inputs = {name: value.numpy() for name, value in case.zoo.items()}
+    inputs = {name: value.contiguous().numpy() for name, value in case.zoo.items()}
     common = [case.operator, "--threads", str(threads)]
-    sizes = ["--heads", str(heads), "--tokens", str(tokens), "--head-dim", str(d)]
+    sizes = [word for name, value in case.sizes.items() for word in (f"--{name}", str(value))]
     return contest.Contestant(
-        "zoo", output=lambda: zoo.output(["op", *common], inputs, "out").swapaxes(2, 3),
+        "zoo", output=lambda: case.from_zoo(zoo.output(["op", *common], inputs, "out")),
         measure=lambda runs: zoo.samples(["kernel", *common, *sizes], runs))
 
 
 def contestants(case, options, threads):
     module = Operator(case.function).eval()
     for name in options.runtimes:
-        if name != "zoo":
-            yield contest.Contestant.in_process(name, runtimes.ALL[name](module, case.inputs, threads))
-        elif case.zoo:
+        if name == "zoo":
             yield zoo_contestant(options.zoo, case, threads)
         else:
-            print(f"\nzoo bench kernel does not measure {case.operator}: without zoo")
+            yield contest.Contestant.in_process(name, runtimes.ALL[name](module, case.inputs, threads))
 
 
 def main():
