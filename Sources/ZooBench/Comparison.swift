@@ -25,6 +25,26 @@ public struct Comparison: Sendable, Codable, Equatable {
         /// Of the two-sided Mann-Whitney U test.
         public let p: Double
         public let verdict: Verdict
+
+        /// Compares two sets of positive times.
+        ///
+        /// - Precondition: both have samples, whose ratios are numbers.
+        public init(id: String, before: [Double], after: [Double]) {
+            let (a, b) = (Statistics(before).median, Statistics(after).median)
+            let interval = Bootstrap.medianRatio(before, after)
+            let enough = min(before.count, after.count) >= leastSamples
+            self.id = id
+            self.before = a
+            self.after = b
+            ratio = b / a
+            low = interval.lowerBound
+            high = interval.upperBound
+            p = MannWhitney(after, before).p
+            verdict = !enough ? .undecided : p >= 0.01 || a == b ? .same : b > a ? .slower : .faster
+        }
+
+        /// Whether it became slower by more than a share, beyond doubt: the whole interval lies above it.
+        public func isRegression(beyond share: Double) -> Bool { verdict == .slower && low > 1 + share }
     }
 
     public let rows: [Row]
@@ -38,7 +58,7 @@ public struct Comparison: Sendable, Codable, Equatable {
     public init(before: BenchmarkSamples, after: BenchmarkSamples) throws(ZooError) {
         let known = Dictionary(after.rows.map { ($0.id, $0.samples) }) { first, _ in first }
         let ids = Set(before.rows.map(\.id))
-        rows = before.rows.compactMap { row in known[row.id].map { Self.compare(row.id, row.samples, $0) } }
+        rows = before.rows.compactMap { row in known[row.id].map { Row(id: row.id, before: row.samples, after: $0) } }
         unmatched =
             before.rows.map(\.id).filter { known[$0] == nil } + after.rows.map(\.id).filter { !ids.contains($0) }
         guard !rows.isEmpty else {
@@ -46,22 +66,6 @@ public struct Comparison: Sendable, Codable, Equatable {
                 .badData, "no measurement in common with \(before.file)", file: after.file,
                 hint: "compare reports of the same command line")
         }
-    }
-
-    private static func compare(_ id: String, _ before: [Double], _ after: [Double]) -> Row {
-        let (a, b) = (Statistics(before).median, Statistics(after).median)
-        let interval = Bootstrap.medianRatio(before, after)
-        let p = MannWhitney(after, before).p
-        let enough = min(before.count, after.count) >= leastSamples
-        let verdict: Row.Verdict = !enough ? .undecided : p >= 0.01 || a == b ? .same : b > a ? .slower : .faster
-        return Row(
-            id: id, before: a, after: b, ratio: b / a, low: interval.lowerBound, high: interval.upperBound, p: p,
-            verdict: verdict)
-    }
-
-    /// The rows that are slower by more than a share, beyond doubt: the whole interval lies above it.
-    public func regressions(beyond share: Double) -> [Row] {
-        rows.filter { $0.verdict == .slower && $0.low > 1 + share }
     }
 
     public var table: Table {
@@ -86,12 +90,9 @@ public struct BenchmarkSamples: Sendable {
 
     /// Reads what `--output json` wrote.
     ///
-    /// - Throws: `ZooError` of kind `missingInput`, or `badData` naming the field that is missing or wrong.
+    /// - Throws: `ZooError` of kind `missingInput`, or `badData` for a folder and naming a field that is missing or wrong.
     public init(file: String) throws {
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw ZooError(.missingInput, "cannot be read", file: file)
-        }
-        try self.init(json: data, file: file)
+        try self.init(json: ByteRegion(path: file, access: .read).withBytes { Data($0) }, file: file)
     }
 
     package init(json: Data, file: String) throws(ZooError) {
@@ -102,7 +103,7 @@ public struct BenchmarkSamples: Sendable {
             report = try decoder.decode(Report.self, from: json)
         } catch {
             throw ZooError(
-                .badData, "not a benchmark report: \(Self.reason(error))", file: file,
+                .badData, "not a benchmark report: \(DecodingError.reason(error))", file: file,
                 hint: "reports are written by zoo bench ... --output json")
         }
         guard report.schemaVersion == 1 else {
@@ -110,7 +111,8 @@ public struct BenchmarkSamples: Sendable {
                 .badData, "unknown schema version", file: file, expected: "1", found: "\(report.schemaVersion)")
         }
         for row in report.results {
-            guard !row.measurement.samples.isEmpty, row.measurement.samples.allSatisfy({ $0 > 0 && $0.isFinite })
+            // Seconds whose ratios are numbers.
+            guard !row.measurement.samples.isEmpty, row.measurement.samples.allSatisfy((1e-10...1e6).contains)
             else { throw ZooError(.badData, "samples are not positive times", file: file, at: row.id) }
         }
         self.file = file
@@ -127,19 +129,5 @@ public struct BenchmarkSamples: Sendable {
 
         let schemaVersion: Int
         let results: [Row]
-    }
-
-    private static func reason(_ error: any Error) -> String {
-        func path(_ context: DecodingError.Context) -> String {
-            context.codingPath.map(\.stringValue).joined(separator: ".")
-        }
-        switch error {
-        case DecodingError.keyNotFound(let key, let context):
-            let place = path(context)
-            return "'\(place.isEmpty ? "" : place + ".")\(key.stringValue)' is missing"
-        case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-            return "'\(path(context))' has the wrong type"
-        default: return "no JSON"
-        }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ZooCore
 
 /// A plot with logarithmic axes as one panel of an SVG image.
 ///
@@ -100,7 +101,7 @@ package struct LogLogPlot {
         svg += Self.text(xTitle, (Self.left + Self.width - Self.right) / 2, bottom + 38, anchor: "middle")
         let middle = Self.top + Self.plotHeight / 2
         svg += "<text x=\"16\" y=\"\(Self.number(middle))\" text-anchor=\"middle\" "
-        svg += "transform=\"rotate(-90 16 \(Self.number(middle)))\">\(Self.escaped(yTitle))</text>\n"
+        svg += "transform=\"rotate(-90 16 \(Self.number(middle)))\">\(Markup.escaped(yTitle))</text>\n"
         return svg
     }
 
@@ -160,7 +161,7 @@ package struct LogLogPlot {
         _ text: String, _ x: Double, _ y: Double, anchor: String = "start", size: Int = 12
     ) -> String {
         "<text x=\"\(number(x))\" y=\"\(number(y))\" text-anchor=\"\(anchor)\" font-size=\"\(size)\">"
-            + "\(escaped(text))</text>\n"
+            + "\(Markup.escaped(text))</text>\n"
     }
 
     /// At most two digits after the point: enough for a pixel grid, and the same everywhere.
@@ -177,18 +178,5 @@ package struct LogLogPlot {
         case 9_999...: "\(number(value / 1e3)) k"
         default: String(format: "%g", value)
         }
-    }
-
-    private static func escaped(_ text: String) -> String {
-        var result = ""
-        for character in text {
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            default: result.append(character)
-            }
-        }
-        return result
     }
 }

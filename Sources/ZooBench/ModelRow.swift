@@ -1,3 +1,5 @@
+import ZooCore
+
 /// The measurement of one model at one setting.
 public struct ModelRow: BenchmarkRow, Equatable {
     public let id: String

@@ -62,28 +62,28 @@ public struct Preprocessing: Sendable, Hashable, Codable {
 
     /// Refuses values that no transform can follow: they may come from a card, a JSON file or a flag.
     ///
-    /// - Throws: `ZooError` of kind `usage` that names the property.
+    /// - Throws: `ZooError` of kind `usage` that names the flag by which the value is given.
     public func validate() throws {
-        func require(_ condition: Bool, _ property: String, expected: String, found: String) throws {
+        func require(_ condition: Bool, _ flag: String, expected: String, found: String) throws {
             guard condition else {
                 throw ZooError(
-                    .usage, "preprocessing cannot be carried out", at: property, expected: expected, found: found,
+                    .usage, "preprocessing cannot be carried out", at: flag, expected: expected, found: found,
                     code: "preprocessing.invalid")
             }
         }
         let sizes = 1...Preprocessing.maximumSize
         try require(
-            sizes.contains(inputHeight), "inputHeight", expected: "1...\(sizes.upperBound)", found: "\(inputHeight)")
+            sizes.contains(inputHeight), "--image-size", expected: "1...\(sizes.upperBound)", found: "\(inputHeight)")
         try require(
-            sizes.contains(inputWidth), "inputWidth", expected: "1...\(sizes.upperBound)", found: "\(inputWidth)")
+            sizes.contains(inputWidth), "--image-size", expected: "1...\(sizes.upperBound)", found: "\(inputWidth)")
         // Below, the resized image would be needlessly huge; above, it would vanish.
         let ratios = 0.01...Double(min(inputHeight, inputWidth))
         try require(
-            ratios.contains(cropPct), "cropPct", expected: "0.01...\(ratios.upperBound)", found: "\(cropPct)")
+            ratios.contains(cropPct), "--crop-pct", expected: "0.01...\(ratios.upperBound)", found: "\(cropPct)")
         try require(
-            mean.count == 3 && mean.allSatisfy(\.isFinite), "mean", expected: "3 finite numbers", found: "\(mean)")
+            mean.count == 3 && mean.allSatisfy(\.isFinite), "--mean", expected: "3 finite numbers", found: "\(mean)")
         try require(
-            std.count == 3 && std.allSatisfy { $0.isFinite && $0 > 0 }, "std", expected: "3 positive numbers",
+            std.count == 3 && std.allSatisfy { $0.isFinite && $0 > 0 }, "--std", expected: "3 positive numbers",
             found: "\(std)")
     }
 

@@ -81,7 +81,14 @@ extension ZooError: CustomStringConvertible {
         case (nil, nil): break
         }
         if let hint { text += "; \(hint)" }
-        // File names and tensor names come from strangers: keep the message one printable line.
-        return String(text.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? "?" : Character($0) })
+        return text.printableLine
+    }
+}
+
+extension String {
+    /// The text with `?` for every control character: names in files come from strangers, and what is printed should
+    /// neither break its line nor steer the terminal.
+    var printableLine: String {
+        String(unicodeScalars.map { $0.value < 0x20 || 0x7F...0x9F ~= $0.value ? "?" : Character($0) })
     }
 }

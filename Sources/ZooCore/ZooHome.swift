@@ -16,6 +16,8 @@ public struct ZooHome: Sendable, Equatable {
     public var weights: String { path + "/weights" }
     /// Datasets, one folder each.
     public var datasets: String { path + "/datasets" }
+    /// Results of series of evaluations, one folder each.
+    public var results: String { path + "/results" }
     /// Journals of evaluations that wrote no file of their own.
     public var journals: String { path + "/journals" }
 }

@@ -32,7 +32,7 @@ public struct Evaluation {
     public let dataset: any ImageDataset
     public let options: EvaluationOptions
     /// Where and with what it runs.
-    public let environment: RunEnvironment
+    public let environment: Environment
     /// The samples that are evaluated, in order.
     public let samples: [ImageSample]
     private let labels: LabelMap
@@ -56,6 +56,8 @@ public struct Evaluation {
         public var decodeSeconds = 0.0
         public var preprocessSeconds = 0.0
         public var modelSeconds = 0.0
+        /// The model's seconds per image of every batch that this run computed, in order.
+        public var batches: [Double] = []
     }
 
     /// How a run ended.
@@ -98,25 +100,36 @@ public struct Evaluation {
         self.dataset = dataset
         self.options = options
         samples = Self.spread(dataset.samples, limit: options.limit)
-        environment = RunEnvironment(
-            instructionSet: runtime.instructionSet, precision: options.precision, threads: runtime.threads,
-            decodeThreads: decodeThreads)
+        environment = .current.running(
+            on: runtime, precision: options.precision, decodeThreads: decodeThreads,
+            libraries: ImageLibraries.versions)
     }
 
     public var instructionSet: InstructionSet { runtime.instructionSet }
 
     /// What identifies this evaluation: two runs with equal fingerprints give the same outcomes to the bit.
     public var fingerprint: Journal.Fingerprint {
+        Self.fingerprint(
+            of: card, weights, on: dataset, preprocessing, options, instructionSet: runtime.instructionSet)
+    }
+
+    /// The fingerprint that an evaluation would have, without loading the model.
+    ///
+    /// - Parameter instructionSet: what a runtime with these options computes on.
+    public static func fingerprint(
+        of card: ModelCard, _ weights: WeightsRecord, on dataset: any ImageDataset, _ preprocessing: Preprocessing,
+        _ options: EvaluationOptions, instructionSet: InstructionSet
+    ) -> Journal.Fingerprint {
         [
             "model": card.name,
             "weights": weights.sha256 ?? weights.source,
             "dataset": dataset.fingerprint,
-            "images": "\(samples.count)",
+            "images": "\(min(options.limit ?? .max, dataset.samples.count))",
             "preprocessing": "\(preprocessing)",
-            "instruction set": environment.instructionSet,
-            "precision": environment.precision.rawValue,
+            "instruction set": instructionSet.rawValue,
+            "precision": options.precision.rawValue,
             "among": options.amongDatasetClasses ? "the dataset's classes" : "all classes",
-            "zoo": environment.machine.zoo,
+            "zoo": Environment.version,
         ]
     }
 
@@ -171,7 +184,9 @@ public struct Evaluation {
         let classes = model.classes
         return try logits.withUnsafeMutableBufferPointer { logits in
             try model.forward(input, into: ClassifierOutput(logits: logits.baseAddress), on: runtime)
-            timing.modelSeconds += (ContinuousClock.now - start).seconds
+            let seconds = (ContinuousClock.now - start).seconds
+            timing.modelSeconds += seconds
+            timing.batches.append(seconds / Double(batch.images.count))
             return batch.images.enumerated().map { place, image in
                 timing.decodeSeconds += image.decodeSeconds
                 timing.preprocessSeconds += image.preprocessSeconds

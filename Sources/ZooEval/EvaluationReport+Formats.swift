@@ -10,24 +10,33 @@ public func jsonText(_ value: some Encodable) throws -> String {
 }
 
 extension EvaluationReport {
-    /// The result as a table of one row, with the column names of timm's result files. What is not the ordinary case has
-    /// a column of its own: `precision` other than fp32, and `trained` for untrained weights, so that such a row cannot
-    /// be taken for a measurement.
-    public var csv: String {
-        var columns: [(name: String, value: String)] = [
-            ("model", model.name),
-            ("top1", percent(results.top1)),
-            ("top1_err", percent(results.top1.map { 100 - $0 })),
-            ("top5", percent(results.top5)),
-            ("top5_err", percent(results.top5.map { 100 - $0 })),
-            ("param_count", fixed(Double(model.parameters) / 1e6, 2)),
-            ("img_size", "\(preprocessing.inputHeight)"),
-            ("crop_pct", "\(preprocessing.cropPct)"),
-            ("interpolation", preprocessing.interpolation.rawValue),
+    /// The result as a table of one row, with the column names of timm's result files.
+    public var csv: String { Self.csv([self]) }
+
+    /// Results as a table with the column names of timm's result files. What is not the ordinary case has a column of
+    /// its own: `precision` other than fp32, and `trained` for untrained weights, so that such a row cannot be taken
+    /// for a measurement.
+    public static func csv(_ reports: [EvaluationReport]) -> String {
+        let marksPrecision = reports.contains { $0.precision != .fp32 }
+        let marksUntrained = reports.contains { !$0.results.trained }
+        let titles = [
+            "model", "top1", "top1_err", "top5", "top5_err", "param_count", "img_size", "crop_pct", "interpolation",
         ]
-        if environment.precision != .fp32 { columns.append(("precision", environment.precision.rawValue)) }
-        if !results.trained { columns.append(("trained", "false")) }
-        return columns.map(\.name).joined(separator: ",") + "\n" + columns.map(\.value).joined(separator: ",") + "\n"
+        let extra = (marksPrecision ? ["precision"] : []) + (marksUntrained ? ["trained"] : [])
+        var table = Table((titles + extra).map { Table.Column($0) })
+        for report in reports {
+            let results = report.results
+            let cells = [
+                report.model.name, percent(results.top1), percent(results.top1.map { 100 - $0 }),
+                percent(results.top5), percent(results.top5.map { 100 - $0 }),
+                fixed(Double(report.model.parameters) / 1e6, 2), "\(report.preprocessing.inputHeight)",
+                "\(report.preprocessing.cropPct)", report.preprocessing.interpolation.rawValue,
+            ]
+            table.append(
+                cells + (marksPrecision ? [report.precision.rawValue] : [])
+                    + (marksUntrained ? ["\(results.trained)"] : []))
+        }
+        return table.rendered(.csv)
     }
 
     /// The result for people.
@@ -55,12 +64,12 @@ extension EvaluationReport {
         if let perClass = results.perClass {
             lines += ["", "class                                          top-1   images"]
             lines += perClass.map {
-                pad("\($0.index) \($0.name)", 44) + lead(percent($0.top1, 2), 8) + lead("\($0.images)", 9)
+                pad("\($0.index) \($0.name)", 44) + lead(Self.percent($0.top1, 2), 8) + lead("\($0.images)", 9)
             }
-        }
-        if let confusions = results.confusions, !confusions.isEmpty {
-            lines += ["", "label                          taken for                      times"]
-            lines += confusions.map { pad($0.label, 31) + pad($0.predicted, 31) + "\($0.count)" }
+            if !results.confusions.isEmpty {
+                lines += ["", "label                          taken for                      times"]
+                lines += results.confusions.map { pad($0.label, 31) + pad($0.predicted, 31) + "\($0.count)" }
+            }
         }
         return lines.joined(separator: "\n") + "\n"
     }
@@ -72,7 +81,7 @@ extension EvaluationReport {
         else { return "speed      nothing computed in this run" }
         return "speed      \(fixed(rate, 1)) images/s (decode \(fixed(100 * decode, 0)) %, preprocess "
             + "\(fixed(100 * preprocess, 0)) %, model \(fixed(100 * model, 0)) % of the work), "
-            + "\(environment.threads) threads, \(environment.instructionSet), \(environment.precision.rawValue)"
+            + "\(environment.threads ?? 0) threads, \(environment.instructionSet ?? ""), \(precision.rawValue)"
     }
 
     private func accuracy(_ value: Double?, _ correct: Int, _ interval: [Double]?) -> String {
@@ -81,7 +90,9 @@ extension EvaluationReport {
         return "\(fixed(value, 2)) %  (\(correct)/\(results.images), 95 % interval \(ends))"
     }
 
-    private func percent(_ value: Double?, _ decimals: Int = 3) -> String { value.map { fixed($0, decimals) } ?? "" }
+    private static func percent(_ value: Double?, _ decimals: Int = 3) -> String {
+        value.map { fixed($0, decimals) } ?? ""
+    }
 
     private func pad(_ text: String, _ width: Int) -> String {
         let cut = text.count > width - 2 ? text.prefix(width - 5) + "..." : text[...]

@@ -16,7 +16,9 @@ public struct EvaluationReport: Codable, Sendable {
     public let weights: WeightsRecord
     public let dataset: DatasetRecord
     public let preprocessing: Preprocessing
-    public let environment: RunEnvironment
+    public let environment: Environment
+    /// Two results with equal fingerprints agree to the bit in everything but time and memory.
+    public let fingerprint: Journal.Fingerprint
     public let results: Results
 
     /// The dataset that was evaluated.
@@ -53,7 +55,9 @@ public struct EvaluationReport: Codable, Sendable {
         public let speed: Speed
         public let peakResidentBytes: Int
         public let perClass: [ClassResult]?
-        public let confusions: [Confusion]?
+        /// The most frequent ones.
+        public let confusions: [Confusion]
+        public let perImage: PerImage
     }
 
     /// How long the run took; images from a journal are not counted.
@@ -68,6 +72,8 @@ public struct EvaluationReport: Codable, Sendable {
         public let decodeShare: Double?
         public let preprocessShare: Double?
         public let modelShare: Double?
+        /// Seconds per image that the model took, over up to `EvaluationReport.timeSamples` equal parts of the run.
+        public let samples: [Double]
     }
 
     /// The accuracy on one class.
@@ -85,12 +91,16 @@ public struct EvaluationReport: Codable, Sendable {
         public let label: String
         public let predicted: String
         public let count: Int
+        /// The first images that it happened with.
+        public let examples: [String]
     }
 
     /// Confused pairs that are listed.
     public static let listedConfusions = 20
+    /// Times that a result keeps, enough for a confidence interval.
+    public static let timeSamples = 64
 
-    /// - Parameter details: adds the accuracy of each class and the most confused pairs.
+    /// - Parameter details: adds the accuracy of each class.
     public init(
         _ evaluation: Evaluation, _ metrics: Metrics, _ timing: Evaluation.Timing, commandLine: String, details: Bool
     ) {
@@ -104,6 +114,7 @@ public struct EvaluationReport: Codable, Sendable {
             images: dataset.samples.count, classes: dataset.classes.count, ignored: dataset.ignored)
         preprocessing = evaluation.preprocessing
         environment = evaluation.environment
+        fingerprint = evaluation.fingerprint
         results = Results(
             trained: evaluation.weights.trained,
             note: evaluation.weights.trained
@@ -122,13 +133,24 @@ public struct EvaluationReport: Codable, Sendable {
                         index: label, wnid: LabelMap.wnid(label, of: card), name: LabelMap.className(label, of: card),
                         images: top1.total, correct: top1.count, top1: top1.percent)
                 } : nil,
-            confusions: details
-                ? metrics.confusions(limit: Self.listedConfusions).map {
-                    Confusion(
-                        label: LabelMap.className($0.label, of: card),
-                        predicted: LabelMap.className($0.predicted, of: card), count: $0.count)
-                } : nil)
+            confusions: metrics.confusions(limit: Self.listedConfusions).map {
+                Confusion(
+                    label: LabelMap.className($0.label, of: card),
+                    predicted: LabelMap.className($0.predicted, of: card), count: $0.count, examples: $0.examples)
+            },
+            perImage: metrics.perImage)
     }
+
+    /// Of the model's weights and products.
+    var precision: Precision { environment.precision ?? .fp32 }
+
+    /// What to say beside the model's name because it is not the ordinary case.
+    package var tags: [String] {
+        (results.trained ? [] : ["untrained"]) + (precision == .fp32 ? [] : [precision.rawValue])
+    }
+
+    /// The model's name, with its tags in brackets.
+    package var title: String { model.name + (tags.isEmpty ? "" : " (\(tags.joined(separator: ", ")))") }
 
     private static func ends(_ proportion: Proportion) -> [Double]? {
         proportion.wilson95.map { [$0.lowerBound, $0.upperBound] }
@@ -144,6 +166,16 @@ extension EvaluationReport.Speed {
             imagesPerSecond: timing.wallSeconds > 0 ? Double(timing.images) / timing.wallSeconds : nil,
             decodeSeconds: timing.decodeSeconds, preprocessSeconds: timing.preprocessSeconds,
             modelSeconds: timing.modelSeconds, decodeShare: share(timing.decodeSeconds),
-            preprocessShare: share(timing.preprocessSeconds), modelShare: share(timing.modelSeconds))
+            preprocessShare: share(timing.preprocessSeconds), modelShare: share(timing.modelSeconds),
+            samples: Self.means(timing.batches, parts: EvaluationReport.timeSamples))
+    }
+
+    /// The means of at most `parts` consecutive, nearly equal parts.
+    private static func means(_ values: [Double], parts: Int) -> [Double] {
+        let parts = min(parts, values.count)
+        return (0..<parts).map { part in
+            let slice = values[(part * values.count / parts)..<((part + 1) * values.count / parts)]
+            return slice.reduce(0, +) / Double(slice.count)
+        }
     }
 }

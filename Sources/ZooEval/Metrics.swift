@@ -54,7 +54,12 @@ public struct Metrics: Sendable, Equatable {
         public let label: Int
         public let predicted: Int
         public let count: Int
+        /// The first images that were taken for the other class, at most `listedExamples`.
+        public let examples: [String]
     }
+
+    /// Images that a confusion names.
+    public static let listedExamples = 3
 
     public let policy: BadImagePolicy
     public private(set) var statuses: [DecodingStatus: Int] = [:]
@@ -67,9 +72,15 @@ public struct Metrics: Sendable, Equatable {
     private var hasNonFinite = false
     private var perClassCorrect: [Int: Int] = [:]
     private var perClassTotal: [Int: Int] = [:]
-    private var confusionCounts: [Pair: Int] = [:]
+    private var confused: [Pair: Confused] = [:]
+    private var ranks: [UInt8] = []
 
     private struct Pair: Hashable { let label, predicted: Int }
+
+    private struct Confused: Equatable {
+        var count = 0
+        var examples: [String] = []
+    }
 
     public init(policy: BadImagePolicy) {
         self.policy = policy
@@ -81,6 +92,7 @@ public struct Metrics: Sendable, Equatable {
         if outcome.status != .ok {
             badImages.append(BadImage(id: id, status: outcome.status, problem: outcome.problem ?? ""))
         }
+        ranks.append(PerImage.character(of: outcome))
         if outcome.status == .failed && policy == .skip { return }
         counted += 1
         perClassTotal[outcome.label, default: 0] += 1
@@ -89,7 +101,11 @@ public struct Metrics: Sendable, Equatable {
             correct1 += 1
             perClassCorrect[outcome.label, default: 0] += 1
         } else if let predicted = outcome.top.first {
-            confusionCounts[Pair(label: outcome.label, predicted: predicted), default: 0] += 1
+            let pair = Pair(label: outcome.label, predicted: predicted)
+            var entry = confused[pair] ?? Confused()
+            entry.count += 1
+            if entry.examples.count < Self.listedExamples { entry.examples.append(id) }
+            confused[pair] = entry
         }
         if rank < 5 { correct5 += 1 }
         if let loss = outcome.loss {
@@ -104,6 +120,8 @@ public struct Metrics: Sendable, Equatable {
     public var top5: Proportion { Proportion(count: correct5, total: counted) }
     /// Mean cross-entropy over the decoded images; `nil` without any, or if a logit was not finite.
     public var loss: Double? { lossCount > 0 && !hasNonFinite ? lossSum / Double(lossCount) : nil }
+    /// Whether each image was right, in order.
+    public var perImage: PerImage { PerImage(characters: ranks) }
     /// The images that have been added, whatever became of them.
     public var images: Int { statuses.values.reduce(0, +) }
 
@@ -116,7 +134,12 @@ public struct Metrics: Sendable, Equatable {
 
     /// The `limit` most frequent confusions; among equals the lower classes first.
     public func confusions(limit: Int) -> [Confusion] {
-        confusionCounts.map { Confusion(label: $0.key.label, predicted: $0.key.predicted, count: $0.value) }
+        confused
+            .map {
+                Confusion(
+                    label: $0.key.label, predicted: $0.key.predicted, count: $0.value.count,
+                    examples: $0.value.examples)
+            }
             .sorted { (-$0.count, $0.label, $0.predicted) < (-$1.count, $1.label, $1.predicted) }
             .prefix(limit).map(\.self)
     }

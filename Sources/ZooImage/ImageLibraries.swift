@@ -6,4 +6,6 @@ public enum ImageLibraries {
     public static var png: String { String(cString: cis_png_version()) }
     /// The version of the JPEG library that the shim was built with.
     public static var jpeg: String { String(cString: cis_jpeg_version()) }
+    /// Both, by name.
+    public static var versions: [String: String] { ["libpng": png, "libjpeg": jpeg] }
 }

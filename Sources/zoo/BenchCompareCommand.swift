@@ -15,8 +15,10 @@ struct BenchCompareCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo bench compare before.json after.json",
-        "zoo bench compare before.json after.json --max-regression 5",
+        "zoo bench model ravlt-nano --min-time 0.1 --json --output-file before.json && "
+            + "zoo bench compare before.json before.json",
+        "zoo bench model ravlt-nano --min-time 0.1 --threads 1 --json --output-file a.json && "
+            + "zoo bench compare a.json a.json --max-regression 5",
     ]
 
     @Argument(help: "The report of the state before.", completion: .file(extensions: ["json"]))
@@ -25,16 +27,8 @@ struct BenchCompareCommand: ParsableCommand, Exemplified {
     @Argument(help: "The report of the state after.", completion: .file(extensions: ["json"]))
     var after: String
 
-    @Option(help: "Percent by which a measurement may have become slower.")
-    var maxRegression: Double?
-
+    @OptionGroup var regression: RegressionOption
     @OptionGroup var report: ReportOptions
-
-    func validate() throws {
-        if let maxRegression, !(maxRegression >= 0 && maxRegression.isFinite) {
-            throw ValidationError("--max-regression must be a percentage of at least 0")
-        }
-    }
 
     func run() throws {
         try Output.check(file: report.outputFile)
@@ -42,13 +36,7 @@ struct BenchCompareCommand: ParsableCommand, Exemplified {
             before: BenchmarkSamples(file: before), after: BenchmarkSamples(file: after))
         for id in comparison.unmatched { Output.note("only one report has \(id)") }
         try write(comparison)
-        guard let maxRegression else { return }
-        let regressions = comparison.regressions(beyond: maxRegression / 100)
-        guard let worst = regressions.max(by: { $0.ratio < $1.ratio }) else { return }
-        throw ZooError(
-            .gateFailed, "\(regressions.count) of \(comparison.rows.count) measurements became slower",
-            expected: "at most \(maxRegression) %",
-            found: "\(Int(((worst.ratio - 1) * 100).rounded())) % in \(worst.id)")
+        try regression.judge(comparison.rows, "measurements")
     }
 
     private func write(_ comparison: Comparison) throws {

@@ -108,3 +108,27 @@ struct ReportOptions: ParsableArguments {
         return (lines(report.preamble) + [report.table.rendered(format)] + details + warnings).joined(separator: "\n")
     }
 }
+
+/// The gate on times, for comparisons of benchmarks and of evaluations.
+struct RegressionOption: ParsableArguments {
+    @Option(help: "Exit with 1 if a time became longer by more than so many percent, beyond doubt.")
+    var maxRegression: Double?
+
+    func validate() throws {
+        if let maxRegression, !(maxRegression >= 0 && maxRegression.isFinite) {
+            throw ValidationError("--max-regression must be a percentage of at least 0")
+        }
+    }
+
+    /// - Parameter name: what the rows are, in the plural.
+    /// - Throws: `ZooError` of kind `gateFailed` that names the worst of the regressions.
+    func judge(_ rows: [Comparison.Row], _ name: String) throws(ZooError) {
+        guard let maxRegression else { return }
+        let regressions = rows.filter { $0.isRegression(beyond: maxRegression / 100) }
+        guard let worst = regressions.max(by: { $0.ratio < $1.ratio }) else { return }
+        throw ZooError(
+            .gateFailed, "\(regressions.count) of \(rows.count) \(name) became longer",
+            expected: "at most \(maxRegression) %",
+            found: "\(Int(((worst.ratio - 1) * 100).rounded())) % in \(worst.id)")
+    }
+}

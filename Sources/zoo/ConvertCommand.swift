@@ -14,8 +14,8 @@ struct ConvertCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo convert Models/Checkpoints/ravlt-nano.safetensors nano.safetensors --model ravlt-nano",
-        "zoo convert Models/Checkpoints/mavit-nano.safetensors nano-bf16.safetensors --precision bf16",
+        "zoo convert embedded:ravlt-nano nano.safetensors --model ravlt-nano",
+        "zoo convert embedded:mavit-nano nano-bf16.safetensors --precision bf16",
     ]
 
     /// The precision of floating-point tensors on disk.
@@ -31,7 +31,7 @@ struct ConvertCommand: ParsableCommand, Exemplified {
         }
     }
 
-    @Argument(help: "Safetensors file, index of shards, or PyTorch .pth.", completion: .file())
+    @Argument(help: "\(CheckpointArgument.help)", completion: .file())
     var input: String
 
     @Argument(help: "Safetensors file to write.", completion: .file(extensions: ["safetensors"]))
@@ -48,7 +48,7 @@ struct ConvertCommand: ParsableCommand, Exemplified {
 
     func run() throws {
         let card = try model.map { (name) throws(ZooError) in try Registry.card(named: name) }
-        let checkpoint = try Checkpoint.open(path: input, key: weightsKey)
+        let checkpoint = try CheckpointArgument.open(input, key: weightsKey)
         var metadata = checkpoint.metadata
         var tensors = checkpoint.names
         if let card {

@@ -3,10 +3,12 @@ import ZooCore
 import ZooDatasets
 import ZooEval
 
-struct DataCommand: ParsableCommand {
+struct DataCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "data", abstract: "Datasets: which are known, and making subsets.",
         subcommands: [DataListCommand.self, DataSubsetCommand.self])
+
+    static let examples = [DataListCommand.examples[0], DataSubsetCommand.examples[0]]
 }
 
 struct DataListCommand: Exemplified {

@@ -22,7 +22,7 @@ struct DoctorCommand: ParsableCommand, Exemplified {
         if json {
             try JSONReport(command: "doctor", content: diagnosis).write()
         } else {
-            try Output.write(diagnosis.text + "\n")
+            try Output.write(diagnosis.text)
         }
     }
 }
@@ -96,7 +96,7 @@ private struct Diagnosis: Encodable {
             pairs.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
         }
         let quota = cgroupProcessors.map { String(format: "%.2f", $0) } ?? "none"
-        return TextTable([
+        return Table(pairs: [
             ("zoo", environment.zoo),
             ("compiler", environment.compiler),
             ("system", environment.system),
@@ -122,6 +122,6 @@ private struct Diagnosis: Encodable {
             ("datasets folder", datasetsFolder.text),
             ("weights found", list(weightsFound)),
             ("variables", variables.isEmpty ? "none set" : list(variables)),
-        ]).text
+        ]).rendered(.text)
     }
 }

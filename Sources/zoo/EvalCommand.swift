@@ -15,12 +15,27 @@ struct EvalCommand: Exemplified {
             Without arguments, the embedded ravlt-nano on the embedded digits. Every image is accounted for: one that \
             cannot be decoded counts as wrong unless --on-bad-image says otherwise, one with decoder warnings is \
             scored and listed. Results do not depend on threads or batch size.
+
+            With --all every model that has weights and the dataset's classes is evaluated in a process of its own, and \
+            a leaderboard is printed. The result of each lies in the folder --results; with --resume, those that are \
+            there already are not computed again.
             """)
 
-    static let examples = ["zoo eval", "zoo eval ravlt-t --data imagenet-subset --json"]
+    static let examples = ["zoo eval ravlt-t --data imagenet-subset --json", "zoo eval --all --data digits"]
 
     @Argument(help: "The model, such as ravlt-t (default: ravlt-nano).", completion: .models)
     var model: String?
+
+    @Flag(help: "Evaluate every model that has weights and print a leaderboard.")
+    var all = false
+
+    @Option(help: "With --all: only models for this task.")
+    var task: ModelTask?
+
+    @Option(
+        help: "With --all: the folder for each model's result (default: one under $ZOO_HOME/results).",
+        completion: .directory)
+    var results: String?
 
     @Option(
         help: """
@@ -79,6 +94,8 @@ struct EvalCommand: Exemplified {
         let expectations = try expect.map { try Expectation($0) }
         if csv && report.json { throw ZooError(.usage, "--json and --csv exclude each other") }
         try Output.check(file: report.outputFile)
+        try checkSeriesOptions()
+        guard !all else { return try EvalSeries(self).run() }
         let card = try Registry.card(named: try model ?? defaultModel())
         let evaluation = try prepare(card)
         let journal = try openJournal(evaluation)
@@ -91,6 +108,14 @@ struct EvalCommand: Exemplified {
         if self.journal == nil { journal.remove() }
         try Output.write(report.json ? jsonText(result) : csv ? result.csv : result.text)
         try judge(metrics, expectations)
+    }
+
+    private func checkSeriesOptions() throws {
+        if !all, task != nil || results != nil {
+            throw ZooError(.usage, "--task and --results go with --all")
+        }
+        let single = [("a model's name", model != nil), ("--expect", !expect.isEmpty), ("--journal", journal != nil)]
+        if all, let (name, _) = single.first(where: \.1) { throw ZooError(.usage, "\(name) does not go with --all") }
     }
 
     private func defaultModel() throws -> String {
@@ -110,18 +135,9 @@ struct EvalCommand: Exemplified {
         let dataset = try source.open(name)
         let isSample = dataset.name == subset && dataset.origin == .embedded
         let weights = try self.weights.resolve(card, fallback: isSample ? .installationCheck : .none)
-        var options = EvaluationOptions()
-        options.batchSize = batchSize
-        options.threads = compute.threads
-        options.decodeThreads = decodeThreads
-        options.instructionSet = try compute.instructionSet()
-        options.precision = precision.precision
-        options.limit = limit
-        options.amongDatasetClasses = datasetClassesOnly
-        options.badImages = onBadImage
         let evaluation = try Evaluation(
             card: card, weights: weights, dataset: dataset,
-            preprocessing: preprocessing.apply(to: card.preprocessing), options: options)
+            preprocessing: preprocessing.apply(to: card.preprocessing), options: options())
         remark(on: dataset, calledAs: name)
         precision.announce(on: evaluation.instructionSet, quiet: report.quiet)
         if weights.kind == .installationCheck {
@@ -132,8 +148,21 @@ struct EvalCommand: Exemplified {
         return evaluation
     }
 
+    func options() throws -> EvaluationOptions {
+        var options = EvaluationOptions()
+        options.batchSize = batchSize
+        options.threads = compute.threads
+        options.decodeThreads = decodeThreads
+        options.instructionSet = try compute.instructionSet()
+        options.precision = precision.precision
+        options.limit = limit
+        options.amongDatasetClasses = datasetClassesOnly
+        options.badImages = onBadImage
+        return options
+    }
+
     /// Says which images are used where the name leaves it open, and what was left out.
-    private func remark(on dataset: any ImageDataset, calledAs name: String) {
+    func remark(on dataset: any ImageDataset, calledAs name: String) {
         if name == DatasetCatalog.imageNetSubset.name, dataset.origin == .embedded {
             report.note(
                 "imagenet-subset: the embedded sample, \(dataset.samples.count) photographs; "
@@ -168,8 +197,13 @@ struct EvalCommand: Exemplified {
     }
 
     private static func defaultJournal(_ fingerprint: Journal.Fingerprint, _ card: ModelCard) -> String {
+        "\(ZooHome.current.journals)/\(card.name)-\(shortDigest(of: fingerprint)).jsonl"
+    }
+
+    /// What names files after the settings of a run.
+    static func shortDigest(of fingerprint: Journal.Fingerprint) -> Substring {
         let text = fingerprint.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)\n" }.joined()
-        return "\(ZooHome.current.journals)/\(card.name)-\(SHA256.hex(text.utf8).prefix(16)).jsonl"
+        return SHA256.hex(text.utf8).prefix(16)
     }
 
     private func compute(_ evaluation: Evaluation, _ journal: Journal) throws -> (Metrics, Evaluation.Timing) {

@@ -43,11 +43,11 @@ struct InfoCommand: ParsableCommand, Exemplified {
             try JSONReport(command: "info", content: content).write()
             return
         }
-        var text = describe(card, content.weights, resolver) + "\n"
+        var text = describe(card, content.weights, resolver)
         if let entries {
-            var table = TextTable([("TENSOR", .left), ("SHAPE", .left)])
-            for entry in entries { table.add([entry.name, "\(entry.shape)"]) }
-            text += "\n\(table.text)\n\n\(entries.count) tensors\n"
+            var table = Table([.init("TENSOR", .left), .init("SHAPE", .left)])
+            for entry in entries { table.append([entry.name, "\(entry.shape)"]) }
+            text += "\n\(table.rendered(.text))\n\(entries.count) tensors\n"
         }
         try Output.write(text)
     }
@@ -75,6 +75,6 @@ struct InfoCommand: ParsableCommand, Exemplified {
             ("weights", weights.text),
         ]
         if weights.status == .notFound { pairs.append(("", resolver.advice(for: card))) }
-        return TextTable(pairs.filter { !$0.1.isEmpty }).text
+        return Table(pairs: pairs.filter { !$0.1.isEmpty }).rendered(.text)
     }
 }

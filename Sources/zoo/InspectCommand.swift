@@ -9,11 +9,11 @@ struct InspectCommand: ParsableCommand, Exemplified {
         commandName: "inspect", abstract: "Print a checkpoint's tensors without loading a model.")
 
     static let examples = [
-        "zoo inspect Models/Checkpoints/ravlt-nano.safetensors",
-        "zoo inspect Models/Checkpoints/mavit-nano.safetensors --json",
+        "zoo inspect embedded:ravlt-nano",
+        "zoo inspect embedded:mavit-nano --json",
     ]
 
-    @Argument(help: "Safetensors file, index of shards, or PyTorch .pth.", completion: .file())
+    @Argument(help: "\(CheckpointArgument.help)", completion: .file())
     var file: String
 
     @Option(help: "Which state dictionary of the file to take.")
@@ -68,17 +68,17 @@ struct InspectCommand: ParsableCommand, Exemplified {
     }
 
     func run() throws {
-        let content = Content(try Checkpoint.open(path: file, key: weightsKey))
+        let content = Content(try CheckpointArgument.open(file, key: weightsKey))
         if json {
             try JSONReport(command: "inspect", content: content).write()
         } else {
-            try Output.write(describe(content) + "\n")
+            try Output.write(describe(content))
         }
     }
 
     private func describe(_ content: Content) -> String {
-        let head = TextTable(
-            [
+        let head = Table(
+            pairs: [
                 ("file", content.file),
                 ("format", content.format),
                 ("bytes", "\(content.fileBytes)"),
@@ -86,19 +86,19 @@ struct InspectCommand: ParsableCommand, Exemplified {
                 ("container", content.container.joined(separator: " > ")),
                 ("prefix", content.prefix),
             ].filter { !$0.1.isEmpty } + content.metadata.sorted { $0.key < $1.key }.map { ("metadata \($0)", $1) })
-        var tensors = TextTable([("TENSOR", .left), ("SHAPE", .left), ("TYPE", .left), ("BYTES", .right)])
+        var tensors = Table([.init("TENSOR", .left), .init("SHAPE", .left), .init("TYPE", .left), .init("BYTES")])
         for tensor in content.tensors {
-            tensors.add([tensor.name, "\(tensor.shape)", tensor.dtype, "\(tensor.bytes)"])
+            tensors.append([tensor.name, "\(tensor.shape)", tensor.dtype, "\(tensor.bytes)"])
         }
         var parts = [
-            head.text, tensors.text,
-            "\(content.tensors.count) tensors, \(content.elements) elements, \(content.tensorBytes) bytes",
+            head.rendered(.text), tensors.rendered(.text),
+            "\(content.tensors.count) tensors, \(content.elements) elements, \(content.tensorBytes) bytes\n",
         ]
         if !content.otherEntries.isEmpty {
-            var others = TextTable([("OTHER ENTRY", .left), ("CONTENT", .left)])
-            for entry in content.otherEntries { others.add([entry.name, entry.summary]) }
-            parts.append(others.text)
+            var others = Table([.init("OTHER ENTRY", .left), .init("CONTENT", .left)])
+            for entry in content.otherEntries { others.append([entry.name, entry.summary]) }
+            parts.append(others.rendered(.text))
         }
-        return parts.joined(separator: "\n\n")
+        return parts.joined(separator: "\n")
     }
 }

@@ -25,25 +25,25 @@ struct ListCommand: ParsableCommand, Exemplified {
     func run() throws {
         let resolver = WeightsResolver()
         let cards = try matchingCards().filter { task == nil || $0.task == task }
-            .sorted { $0.name.compare($1.name, options: .numeric) == .orderedAscending }
+            .sorted { ($0.family, $0.parameters, $0.name) < ($1.family, $1.parameters, $1.name) }
         let entries = cards.map { ModelListing(card: $0, weights: WeightsState($0, resolver)) }
         if json {
             try JSONReport(command: "list", content: ["models": entries]).write()
             return
         }
-        var table = TextTable([
-            ("MODEL", .left), ("PARAMS", .right), ("GMACS", .right), ("INPUT", .right), ("TOP-1", .right),
-            ("WEIGHTS", .left), ("PAPER", .left),
+        var table = Table([
+            .init("MODEL", .left), .init("PARAMS"), .init("GMACS"), .init("INPUT"), .init("TOP-1"),
+            .init("WEIGHTS", .left), .init("PAPER", .left),
         ])
         for entry in entries {
             let card = entry.card
-            table.add([
+            table.append([
                 card.name, Self.millions(card.parameters), Self.decimals(card.gmacs + card.attentionGmacs),
                 "\(card.preprocessing.inputHeight)x\(card.preprocessing.inputWidth)",
                 card.publishedTop1.map { String(format: "%.1f", $0) } ?? "-", entry.weights.text, card.paper,
             ])
         }
-        try Output.write(table.text + "\n")
+        try Output.write(table.rendered(.text))
     }
 
     private func matchingCards() throws(ZooError) -> [ModelCard] {

@@ -16,7 +16,8 @@ struct OperatorCommand: ParsableCommand, Exemplified {
 
     static let examples = [
         "zoo op list",
-        "zoo op rala --input Tests/Fixtures/operators/qkv.safetensors --output out.safetensors",
+        "zoo explain ravlt-nano sample:digits/3/1460.png --block 0 --output block.safetensors && "
+            + "zoo op rala --input block.safetensors --output out.safetensors",
     ]
 
     @Argument(

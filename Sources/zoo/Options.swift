@@ -25,6 +25,9 @@ struct ComputeOptions: ParsableArguments {
     func runtime() throws(ZooError) -> Runtime {
         try Runtime(threads: threads, instructionSet: instructionSet())
     }
+
+    /// The flags as one writes them.
+    var arguments: [String] { flag("--threads", threads) + flag("--isa", isa) }
 }
 
 /// Which weights a model gets.
@@ -41,6 +44,9 @@ struct WeightsOptions: ParsableArguments {
     func resolve(_ card: ModelCard, fallback: WeightsResolver.Fallback = .none) throws -> ResolvedWeights {
         try WeightsResolver().resolve(card, weights: weights, key: weightsKey, fallback: fallback)
     }
+
+    /// The flags as one writes them.
+    var arguments: [String] { flag("--weights", weights) + flag("--weights-key", weightsKey) }
 }
 
 /// Which images are read.
@@ -54,6 +60,9 @@ struct DataOptions: ParsableArguments {
     func open(_ name: String) throws -> any ImageDataset {
         try DatasetCatalog.open(name, dataRoot: dataRoot, labels: labels)
     }
+
+    /// The flags as one writes them.
+    var arguments: [String] { flag("--data-root", dataRoot) + flag("--labels", labels) }
 }
 
 /// How an image becomes an input, where it differs from the model's card.
@@ -66,6 +75,12 @@ struct PreprocessingOptions: ParsableArguments {
 
     @Option(help: "Resampling filter: bicubic, bilinear or lanczos.")
     var interpolation: Preprocessing.Interpolation?
+
+    /// The flags as one writes them.
+    var arguments: [String] {
+        flag("--image-size", imageSize) + flag("--crop-pct", cropPct)
+            + flag("--interpolation", interpolation?.rawValue)
+    }
 
     /// `base` with the flags applied. Cards that follow RAVLT's rule keep following it at another size.
     ///
@@ -130,6 +145,9 @@ struct PrecisionOptions: ParsableArguments {
                 + "results and its memory, but no speed-up")
     }
 }
+
+/// `NAME=VALUE` as one word, so that a value may begin with a dash; nothing for `nil`.
+func flag(_ name: String, _ value: (some Any)?) -> [String] { value.map { ["\(name)=\($0)"] } ?? [] }
 
 extension Precision: ExpressibleByArgument {}
 extension Preprocessing.Interpolation: ExpressibleByArgument {}

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ZooCore
 import ZooEval
+import ZooImage
 import ZooModels
 import ZooNN
 
@@ -35,7 +36,7 @@ struct PredictCommand: Exemplified {
         let model: ModelCard
         let weights: WeightsRecord
         let preprocessing: Preprocessing
-        let environment: RunEnvironment
+        let environment: Environment
         let results: Results
     }
 
@@ -74,9 +75,9 @@ struct PredictCommand: Exemplified {
             let content = Content(
                 model: card, weights: weights.record(),
                 preprocessing: predictor.preprocessing,
-                environment: RunEnvironment(
-                    instructionSet: runtime.instructionSet, precision: precision.precision,
-                    threads: runtime.threads, decodeThreads: 1),
+                environment: .current.running(
+                    on: runtime, precision: precision.precision, decodeThreads: 1,
+                    libraries: ImageLibraries.versions),
                 results: Results(trained: weights.isTrained, images: results))
             try JSONReport(command: "predict", content: content).write()
         } else {

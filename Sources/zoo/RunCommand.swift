@@ -17,9 +17,10 @@ struct RunCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo run ravlt-nano --input Tests/Fixtures/models/input.safetensors --output logits.safetensors",
-        "zoo run mala-t --weights seeded:1 --input Tests/Fixtures/models/input.safetensors --output out.safetensors "
-            + "--intermediates",
+        "zoo preprocess sample:digits/3/1460.png --model ravlt-nano --output digit.safetensors && "
+            + "zoo run ravlt-nano --input digit.safetensors --output logits.safetensors",
+        "zoo preprocess sample:chelsea.png --model mala-t --output cat.safetensors && "
+            + "zoo run mala-t --weights seeded:1 --input cat.safetensors --output maps.safetensors --intermediates",
     ]
 
     @Argument(help: "The model's name; see zoo list.", completion: .models)

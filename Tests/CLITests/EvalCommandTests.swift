@@ -207,21 +207,3 @@ private func comparable(_ object: [String: Any]) throws -> String {
         #expect(input.values.allSatisfy { (0...1).contains($0) })
     }
 }
-
-@Suite struct EvaluationHelpTests {
-    private static let commands = [["eval"], ["predict"], ["preprocess"], ["data", "list"], ["data", "subset"]]
-
-    @Test(arguments: commands)
-    func helpEndsWithTwoExamplesThatRunAsPrinted(_ command: [String]) throws {
-        let help = try zooSucceeds(command + ["--help"]).output
-        let examples = try #require(help.components(separatedBy: "EXAMPLES:\n").last).split(separator: "\n")
-        #expect(examples.count == 2)
-        for example in examples {
-            let words = example.split(separator: " ").map(String.init)
-            #expect(Array(words.prefix(1 + command.count)) == ["zoo"] + command)
-            let folder = try TemporaryFolder()
-            let result = try zoo(Array(words.dropFirst()), at: folder)
-            #expect(result.status == 0, "\(example): \(result.errors)")
-        }
-    }
-}

@@ -23,8 +23,8 @@ import ZooCore
         let verdicts = Dictionary(uniqueKeysWithValues: comparison.rows.map { ($0.id, $0.verdict) })
         #expect(verdicts == ["a": .slower, "b": .faster, "c": .same, "d": .undecided])
         #expect(comparison.unmatched == ["e"])
-        #expect(comparison.regressions(beyond: 0.05).map(\.id) == ["a"])
-        #expect(comparison.regressions(beyond: 0.15).isEmpty)
+        #expect(comparison.rows.filter { $0.isRegression(beyond: 0.05) }.map(\.id) == ["a"])
+        #expect(comparison.rows.filter { $0.isRegression(beyond: 0.15) }.isEmpty)
     }
 
     @Test func rejectsReportsWithNothingInCommon() throws {

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import ZooBench
+import ZooCore
 
 @Suite struct PlotTests {
     private static func plot(_ label: String = "rala: tokens^1.00") -> LogLogPlot {
@@ -37,7 +38,7 @@ import ZooBench
     @Test func imagesAreWellFormed() throws {
         let svg = LogLogPlot.image([Self.plot("a < b & \"c\""), Self.plot()])
         #expect(Self.unbalancedTag(svg) == nil)
-        #expect(svg.contains("a &lt; b &amp; \"c\""))
+        #expect(svg.contains("a &lt; b &amp; &quot;c&quot;"))
         #expect(!svg.contains("nan") && !svg.contains("inf"))
     }
 

@@ -183,14 +183,14 @@ struct TransformTests {
     @Test func rejectsImpossiblePreprocessing() {
         let good = Preprocessing(inputHeight: 8, inputWidth: 8)
         let changes: [(String, (inout Preprocessing) -> Void)] = [
-            ("inputHeight", { $0.inputHeight = 0 }), ("inputHeight", { $0.inputHeight = -1 }),
-            ("inputHeight", { $0.inputHeight = .max }), ("inputWidth", { $0.inputWidth = 0 }),
-            ("inputWidth", { $0.inputWidth = 16385 }), ("cropPct", { $0.cropPct = 0 }),
-            ("cropPct", { $0.cropPct = -0.875 }), ("cropPct", { $0.cropPct = .nan }),
-            ("cropPct", { $0.cropPct = .infinity }), ("cropPct", { $0.cropPct = 9 }),
-            ("mean", { $0.mean = [] }), ("mean", { $0.mean = [0.5, 0.5] }), ("mean", { $0.mean[1] = .nan }),
-            ("std", { $0.std = [1, 1, 1, 1] }), ("std", { $0.std[0] = 0 }), ("std", { $0.std[2] = -1 }),
-            ("std", { $0.std[2] = .infinity }),
+            ("--image-size", { $0.inputHeight = 0 }), ("--image-size", { $0.inputHeight = -1 }),
+            ("--image-size", { $0.inputHeight = .max }), ("--image-size", { $0.inputWidth = 0 }),
+            ("--image-size", { $0.inputWidth = 16385 }), ("--crop-pct", { $0.cropPct = 0 }),
+            ("--crop-pct", { $0.cropPct = -0.875 }), ("--crop-pct", { $0.cropPct = .nan }),
+            ("--crop-pct", { $0.cropPct = .infinity }), ("--crop-pct", { $0.cropPct = 9 }),
+            ("--mean", { $0.mean = [] }), ("--mean", { $0.mean = [0.5, 0.5] }), ("--mean", { $0.mean[1] = .nan }),
+            ("--std", { $0.std = [1, 1, 1, 1] }), ("--std", { $0.std[0] = 0 }), ("--std", { $0.std[2] = -1 }),
+            ("--std", { $0.std[2] = .infinity }),
         ]
         for (property, change) in changes {
             var bad = good

@@ -1,4 +1,4 @@
-/// A table of results, printable for people, for a document or for a spreadsheet.
+/// A table, printable for people, for a document or for a spreadsheet.
 public struct Table: Sendable, Equatable {
     /// How a table is written.
     public enum Format: String, Sendable, CaseIterable {
@@ -24,8 +24,19 @@ public struct Table: Sendable, Equatable {
 
     public let columns: [Column]
     public private(set) var rows: [[String]] = []
+    private let hasTitles: Bool
 
-    public init(_ columns: [Column]) { self.columns = columns }
+    public init(_ columns: [Column]) {
+        self.columns = columns
+        hasTitles = true
+    }
+
+    /// Names and values, without a line of titles in its text form.
+    public init(pairs: [(name: String, value: String)]) {
+        columns = [Column("name", .left), Column("value", .left)]
+        rows = pairs.map { [$0.name, $0.value] }
+        hasTitles = false
+    }
 
     /// - Precondition: one cell per column.
     public mutating func append(_ cells: [String]) {
@@ -37,7 +48,8 @@ public struct Table: Sendable, Equatable {
     public func rendered(_ format: Format) -> String {
         let titles = columns.map(\.title)
         switch format {
-        case .text: return aligned([titles] + rows, separator: "  ")
+        case .text:
+            return aligned((hasTitles ? [titles] : []) + rows.map { $0.map(\.printableLine) }, separator: "  ")
         case .markdown:
             let rules = columns.map { $0.alignment == .right ? "--:" : "---" }
             return ([titles, rules] + rows).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
