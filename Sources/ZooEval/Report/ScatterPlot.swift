@@ -207,7 +207,8 @@ private func roundStep(from low: Double, to high: Double) -> Double {
 /// The multiples of the round step within the range.
 private func roundValues(from low: Double, to high: Double) -> [Double] {
     let step = roundStep(from: low, to: high)
-    return stride(from: (low / step).rounded(.up), through: (high / step).rounded(.down), by: 1).map { $0 * step }
+    // Adding zero turns a negative zero into an ordinary one.
+    return stride(from: (low / step).rounded(.up), through: (high / step).rounded(.down), by: 1).map { $0 * step + 0 }
 }
 
 /// Places one label at each point so that labels cover neither points nor each other, where there is room: greedily,
