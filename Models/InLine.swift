@@ -144,7 +144,7 @@ package struct InLineAttention: Sendable {
         workspace.scope {
             let mixed = x.like(channels: x.channels, workspace)
             workspace.scope {
-                let packed = x.like(channels: qkv.outputs, workspace)
+                let packed = x.packed(channels: qkv.outputs, workspace)
                 qkv(x, into: packed, on: runtime)
                 mixing(packed, filtersFrom: x, grid: grid ?? (x.height, x.width), into: mixed, on: runtime)
             }

@@ -175,7 +175,7 @@ public enum InLineCSwin {
             workspace.scope {
                 let mixed = x.like(channels: x.channels, workspace)
                 workspace.scope {
-                    let packed = x.like(channels: qkv.outputs, workspace)
+                    let packed = x.packed(channels: qkv.outputs, workspace)
                     qkv(x, into: packed, on: runtime)
                     switch attention {
                     case .inLine(let mixing):

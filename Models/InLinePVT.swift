@@ -222,7 +222,7 @@ package struct SpatialReductionAttention: Sendable {
             let queries = x.like(channels: channels, workspace)
             q(x, into: queries, on: runtime)
             let source = reduced(x, on: runtime)
-            let packed = source.like(channels: 2 * channels, workspace)
+            let packed = source.packed(channels: 2 * channels, workspace)
             kv(source, into: packed, on: runtime)
             core(
                 queries: queries, keys: packed.columns(0..<channels), values: packed.columns(channels..<2 * channels),

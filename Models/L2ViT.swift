@@ -260,7 +260,7 @@ package struct L2ViTWindowBlock: Sendable {
             firstPosition(x, into: y, on: runtime)
             workspace.scope {
                 let mixed = x.like(channels: channels, workspace)
-                let packed = x.like(channels: 3 * channels, workspace)
+                let packed = x.packed(channels: 3 * channels, workspace)
                 qkv(y, into: packed, on: runtime)
                 var windows = AttentionWindows(height: window, width: window)
                 // The padding lies behind the norm: its keys and values are what the projection makes of zeros.

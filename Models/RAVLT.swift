@@ -401,7 +401,7 @@ package struct GatedAttention: Sendable {
         let workspace = runtime.workspace
         let gated = x.like(channels: channels, workspace)
         workspace.scope {
-            let packed = x.like(channels: 4 * channels, workspace)
+            let packed = x.packed(channels: 4 * channels, workspace)
             qkvo(x, into: packed, on: runtime)
             let values = packed.columns(2 * channels..<3 * channels)
             lepe(values, into: gated, on: runtime)

@@ -24,7 +24,7 @@ package struct SelfAttention: Sendable {
         workspace.scope {
             let mixed = x.like(channels: channels, workspace)
             workspace.scope {
-                let packed = x.like(channels: qkv.outputs, workspace)
+                let packed = x.packed(channels: qkv.outputs, workspace)
                 qkv(x, into: packed, on: runtime)
                 core(
                     queries: packed.columns(0..<channels), keys: packed.columns(channels..<2 * channels),

@@ -97,7 +97,7 @@ package struct WindowAttention: Sendable {
         workspace.scope {
             let mixed = x.like(channels: channels, workspace)
             workspace.scope {
-                let packed = x.like(channels: qkv.outputs, workspace)
+                let packed = x.packed(channels: qkv.outputs, workspace)
                 qkv(x, into: packed, on: runtime)
                 var windows = windows(height: x.height, width: x.width, shift: shift)
                 windows.outsideKey = qkv.bias.pointer + channels

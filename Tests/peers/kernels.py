@@ -85,8 +85,8 @@ def inline(name):
 
 
 def lit(name):
-    """LiT-S/2 and LiT-XL/2 at 256 and 512 pixels."""
-    for heads, d, side in ((2, 192, 16), (2, 192, 32), (4, 288, 16), (4, 288, 32)):
+    """LiT-S/2 and LiT-XL/2 at 256 and 512 pixels, and the head of the other cores."""
+    for heads, d, side in ((2, 192, 16), (2, 192, 32), (4, 288, 16), (4, 288, 32), (1, 64, 28), (1, 64, 56)):
         n = side * side
         weight, = tensors(["weight"], (d, 1, 5, 5))
         bias, = tensors(["bias"], (d,))

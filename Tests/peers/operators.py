@@ -80,7 +80,8 @@ def lit(q, k, v, weight, bias, grid):
     denominator = k.mean(3, keepdim=True).transpose(2, 3) @ q + 1e-6
     linear = v @ k.transpose(2, 3) / q.shape[3] @ q / denominator
     images = v.flatten(0, 1).unflatten(2, grid)
-    local = F.conv2d(images, weight, bias, padding=weight.shape[2] // 2, groups=len(weight))
+    filters = {"weight": weight.to(v.dtype), "bias": bias.to(v.dtype)}
+    local = F.conv2d(images, **filters, padding=weight.shape[2] // 2, groups=len(weight))
     return linear + local.reshape(v.shape)
 
 
