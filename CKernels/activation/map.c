@@ -28,7 +28,7 @@ ck_status ck_map_f32(const ck_context *context, const ck_map_args *args) {
     if (context == NULL || args == NULL) return CK_BAD_ARGUMENT;
     if (!ck_isa_available(context->isa)) return CK_UNAVAILABLE;
     if (args->count == 0) return CK_BAD_SHAPE;
-    if (args->function > CK_FUNCTION_SILU || args->x == NULL || args->out == NULL) return CK_BAD_ARGUMENT;
+    if (args->function > CK_FUNCTION_GELU_TANH || args->x == NULL || args->out == NULL) return CK_BAD_ARGUMENT;
     job own = {args, implementations[context->isa]};
     ck_pool_run(context->pool, (args->count - 1) / TASK_FLOATS + 1, run_task, &own);
     return CK_OK;

@@ -13,5 +13,6 @@ void CK_NAME(ck_map_f32)(ck_function function, size_t count, const float *x, flo
     case CK_FUNCTION_ELU1: map_all(v_elu1, count, x, out); break;
     case CK_FUNCTION_GELU: map_all(v_gelu, count, x, out); break;
     case CK_FUNCTION_SILU: map_all(v_silu, count, x, out); break;
+    case CK_FUNCTION_GELU_TANH: map_all(v_gelu_tanh, count, x, out); break;
     }
 }

@@ -11,6 +11,8 @@ static double value(ck_function function, double x) {
     case CK_FUNCTION_ELU1: return x > 0 ? x + 1 : exp(x);
     case CK_FUNCTION_GELU: return x * erfc(-x / sqrt(2)) / 2; /* 1 + erf(x) = erfc(-x) */
     case CK_FUNCTION_SILU: return x / (1 + exp(-x));
+    /* (1 + tanh u) / 2 = 1 / (1 + exp(-2u)), without cancellation */
+    case CK_FUNCTION_GELU_TANH: return x / (1 + exp(-1.59576912160573071176 * (x + 0.044715 * x * x * x)));
     }
     return NAN;
 }

@@ -56,7 +56,7 @@ void ck_gemm_pack_bf16(size_t n, size_t taps, size_t channels, const float *weig
 }
 
 ck_status ck_epilogue_check(const ck_epilogue *epilogue, size_t n) {
-    if (epilogue->activation > CK_ACTIVATION_SILU) return CK_BAD_ARGUMENT;
+    if (epilogue->activation > CK_ACTIVATION_GELU_TANH) return CK_BAD_ARGUMENT;
     if (epilogue->residual && epilogue->residual_stride < n) return CK_BAD_ARGUMENT;
     return CK_OK;
 }

@@ -154,6 +154,7 @@ CK_INLINE void finish(const ck_activation activation, vf v, const float *scale, 
                       const size_t count) {
     if (activation == CK_ACTIVATION_GELU) v = v_gelu(v);
     if (activation == CK_ACTIVATION_SILU) v = v_silu(v);
+    if (activation == CK_ACTIVATION_GELU_TANH) v = v_gelu_tanh(v);
     if (scale) v = v_mul(v, count == VL ? v_load(scale) : v_load_n(scale, count));
     if (residual) v = v_add(v, count == VL ? v_load(residual) : v_load_n(residual, count));
     if (count == VL) {
@@ -189,6 +190,7 @@ static void finish_tile(const ck_product *p, size_t row, size_t rows, size_t col
     switch (p->epilogue.activation) {
     case CK_ACTIVATION_GELU: finish_rows(p, CK_ACTIVATION_GELU, row, rows, column, sums); break;
     case CK_ACTIVATION_SILU: finish_rows(p, CK_ACTIVATION_SILU, row, rows, column, sums); break;
+    case CK_ACTIVATION_GELU_TANH: finish_rows(p, CK_ACTIVATION_GELU_TANH, row, rows, column, sums); break;
     default: finish_rows(p, CK_ACTIVATION_NONE, row, rows, column, sums); break;
     }
 }

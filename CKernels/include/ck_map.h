@@ -8,7 +8,8 @@ typedef enum {
     CK_FUNCTION_EXP = 0,
     CK_FUNCTION_ELU1 = 1, /**< ELU + 1: x + 1 for x > 0, else exp(x) */
     CK_FUNCTION_GELU = 2, /**< exact: x * (1 + erf(x / sqrt 2)) / 2 */
-    CK_FUNCTION_SILU = 3  /**< x / (1 + exp(-x)) */
+    CK_FUNCTION_SILU = 3,     /**< x / (1 + exp(-x)) */
+    CK_FUNCTION_GELU_TANH = 4 /**< x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 */
 } ck_function;
 
 /** `out[i] = function(x[i])` for `count` values. Error bounds: activation/README.md. */

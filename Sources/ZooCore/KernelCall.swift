@@ -67,6 +67,7 @@ extension ck_epilogue {
         switch activation {
         case CK_ACTIVATION_GELU: text += " gelu"
         case CK_ACTIVATION_SILU: text += " silu"
+        case CK_ACTIVATION_GELU_TANH: text += " gelu_tanh"
         default: break
         }
         if scale != nil { text += " scale" }

@@ -6,12 +6,15 @@ package enum Activation: Sendable {
     case none
     /// The exact, erf form.
     case gelu
+    /// The tanh approximation, as diffusion transformers have it.
+    case geluTanh
     case silu
 
     fileprivate var ck: ck_activation {
         switch self {
         case .none: CK_ACTIVATION_NONE
         case .gelu: CK_ACTIVATION_GELU
+        case .geluTanh: CK_ACTIVATION_GELU_TANH
         case .silu: CK_ACTIVATION_SILU
         }
     }
@@ -29,9 +32,9 @@ package struct Epilogue: Sendable {
         self.scale = scale.map { PackedWeight($0) }
     }
 
-    func ck(residual: FeatureMap?) -> ck_epilogue {
+    func ck(scale other: UnsafePointer<Float>? = nil, residual: FeatureMap?) -> ck_epilogue {
         ck_epilogue(
-            bias: bias.pointer, activation: activation.ck, scale: scale?.pointer,
+            bias: bias.pointer, activation: activation.ck, scale: other ?? scale?.pointer,
             residual: residual.map { UnsafePointer($0.base) }, residual_stride: residual?.stride ?? 0)
     }
 }

@@ -103,7 +103,7 @@ struct Ends: CustomTestStringConvertible {
     var residual = Residual.none
 
     static let all: [Ends] = [false, true].flatMap { bias in
-        [CK_ACTIVATION_NONE, CK_ACTIVATION_GELU, CK_ACTIVATION_SILU].flatMap { activation in
+        [CK_ACTIVATION_NONE, CK_ACTIVATION_GELU, CK_ACTIVATION_SILU, CK_ACTIVATION_GELU_TANH].flatMap { activation in
             [false, true].flatMap { scale in
                 Residual.allCases.map { Ends(bias: bias, activation: activation, scale: scale, residual: $0) }
             }
@@ -160,6 +160,9 @@ struct EndOperands {
         var bound = ((exact ? 0 : (4 + 2 * Double(k).squareRoot()) * eps * size) + slack) * 1.13
         if ends.activation == CK_ACTIVATION_GELU { value *= 0.5 * (1 + erf(value / 2.0.squareRoot())) }
         if ends.activation == CK_ACTIVATION_SILU { value /= 1 + exp(-value) }
+        if ends.activation == CK_ACTIVATION_GELU_TANH {
+            value *= 0.5 * (1 + tanh((2 / Double.pi).squareRoot() * (value + 0.044715 * value * value * value)))
+        }
         if ends.scale {
             value *= Double(scale.pointer[column])
             bound *= Double(abs(scale.pointer[column]))

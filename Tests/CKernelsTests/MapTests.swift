@@ -55,6 +55,16 @@ func cos64(_ x: Double) -> Double { cos(x) }
     }
 
     @Test(arguments: runnableISAs)
+    func fidelityOfGELUWithTanh(isa: ck_isa) {
+        let gelu = { (x: Double) in x / (1 + exp(-2 * (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x))) }
+        for (range, unit) in [
+            (-1...1, { _, _ in 1.1e-7 }), (-12...12, { x, _ in 1.4e-7 * abs(x) + 1e-30 }),
+        ] as [(ClosedRange<Float>, (Double, Double) -> Double)] {
+            #expect(Self.worst(CK_FUNCTION_GELU_TANH, over: Self.sweep(range), isa, exact: gelu, unit: unit) < 1)
+        }
+    }
+
+    @Test(arguments: runnableISAs)
     func fidelityOfSiLU(isa: ck_isa) {
         let silu = { (x: Double) in x / (1 + exp(-x)) }
         #expect(
@@ -63,7 +73,9 @@ func cos64(_ x: Double) -> Double { cos(x) }
             } < 4)
     }
 
-    @Test(arguments: runnableISAs, [CK_FUNCTION_EXP, CK_FUNCTION_ELU1, CK_FUNCTION_GELU, CK_FUNCTION_SILU])
+    @Test(
+        arguments: runnableISAs,
+        [CK_FUNCTION_EXP, CK_FUNCTION_ELU1, CK_FUNCTION_GELU, CK_FUNCTION_SILU, CK_FUNCTION_GELU_TANH])
     func limitsAndNaN(isa: ck_isa, function: ck_function) {
         let values = Self.map(function, [.nan, .infinity, -1e30, 1e30, 0, -0.0, -200, 1e-40, -1e-40], isa)
         #expect(values[0].isNaN)
@@ -97,7 +109,7 @@ func cos64(_ x: Double) -> Double { cos(x) }
             }
         }
         #expect(status(CK_ISA_PORTABLE, 0, CK_FUNCTION_EXP) == CK_BAD_SHAPE)
-        #expect(status(CK_ISA_PORTABLE, 1, ck_function(rawValue: 4)) == CK_BAD_ARGUMENT)
+        #expect(status(CK_ISA_PORTABLE, 1, ck_function(rawValue: 5)) == CK_BAD_ARGUMENT)
         #expect(status(CK_ISA_PORTABLE, 1, CK_FUNCTION_EXP, missing: true) == CK_BAD_ARGUMENT)
         #expect(status(CK_ISA_COUNT, 1, CK_FUNCTION_EXP) == CK_UNAVAILABLE)
     }
