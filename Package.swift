@@ -42,6 +42,7 @@ let package = Package(
         .target(name: "ZooCore", dependencies: ["CKernels"]),
         .target(name: "ZooNN", dependencies: ["ZooCore", "CKernels"]),
         .target(name: "ZooIO", dependencies: ["ZooCore"]),
+        .target(name: "ZooDiffusion", dependencies: ["ZooCore"]),
         .target(name: "ZooImage", dependencies: ["ZooCore", "CImageShim"]),
         .target(
             name: "ZooModels", dependencies: ["ZooNN", "ZooCore", "CEmbedded"], path: "Models",
@@ -51,12 +52,15 @@ let package = Package(
             exclude: ["README.md", "Samples"]),
         .target(
             name: "ZooEval",
-            dependencies: ["ZooModels", "ZooDatasets", "ZooImage", "ZooIO", "ZooNN", "ZooCore"]),
+            dependencies: [
+                "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
+            ]),
         .target(name: "ZooBench", dependencies: ["ZooModels", "ZooIO", "ZooNN", "ZooCore", "CKernels"]),
         .executableTarget(
             name: "zoo",
             dependencies: [
-                "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
+                "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN",
+                "ZooCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -67,14 +71,20 @@ let package = Package(
             name: "CKernelsTests",
             dependencies: ["CKernels", "COpenBLAS", "CTestSupport", "ZooNN", "ZooCore", "ZooIO", "TestSupport"]),
         .testTarget(name: "ZooIOTests", dependencies: ["ZooIO", "ZooCore", "ZooNN", "TestSupport"]),
+        .testTarget(name: "ZooDiffusionTests", dependencies: ["ZooDiffusion", "ZooIO", "ZooCore", "TestSupport"]),
         .testTarget(
             name: "ZooImageTests", dependencies: ["ZooImage", "CImageShim", "ZooIO", "ZooCore", "TestSupport"]),
         .testTarget(
             name: "ZooModelsTests",
-            dependencies: ["CKernels", "ZooModels", "ZooNN", "ZooIO", "ZooCore", "CTestSupport", "TestSupport"]),
+            dependencies: [
+                "CKernels", "ZooModels", "ZooNN", "ZooDiffusion", "ZooIO", "ZooCore", "CTestSupport", "TestSupport",
+            ]),
         .testTarget(
             name: "ZooEvalTests",
-            dependencies: ["ZooEval", "ZooDatasets", "ZooModels", "ZooImage", "ZooIO", "ZooCore", "TestSupport"]),
+            dependencies: [
+                "ZooEval", "ZooDatasets", "ZooDiffusion", "ZooModels", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
+                "TestSupport",
+            ]),
         .testTarget(
             name: "ZooBenchTests",
             dependencies: ["ZooBench", "ZooModels", "ZooNN", "ZooIO", "ZooCore", "CTestSupport", "TestSupport"]),

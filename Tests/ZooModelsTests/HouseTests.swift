@@ -10,13 +10,14 @@ import Testing
         "ZooCore": ["CKernels"],
         "ZooNN": ["ZooCore", "CKernels"],
         "ZooIO": ["ZooCore"],
+        "ZooDiffusion": ["ZooCore"],
         "ZooImage": ["ZooCore", "CImageShim"],
         "ZooModels": ["ZooNN", "ZooCore", "CEmbedded"],
         "ZooDatasets": ["ZooCore", "ZooIO", "CEmbedded"],
-        "ZooEval": ["ZooModels", "ZooDatasets", "ZooImage", "ZooIO", "ZooNN", "ZooCore"],
+        "ZooEval": ["ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN", "ZooCore"],
         "ZooBench": ["ZooModels", "ZooIO", "ZooNN", "ZooCore", "CKernels"],
         "zoo": [
-            "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
+            "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
             "ArgumentParser", "CKernels", "CImageShim",
         ],
     ]
