@@ -15,7 +15,7 @@ public struct ModelFamily: Sendable {
     /// reads its tensors from the given scope.
     package let build:
         @Sendable (_ variant: String, _ replacing: Hyperparameters?, _ weights: Weights) throws
-            -> any ImageClassifier
+            -> any Network
     /// Tensors that a checkpoint may carry although the network recomputes or does not need them.
     package let isBuffer: @Sendable (_ tensor: String) -> Bool
 }
@@ -25,11 +25,13 @@ public enum Registry {
     /// One line per family, sorted by name.
     public static let families: [ModelFamily] = [
         DeiT.family,
+        DiT.family,
         InLineCSwin.family,
         InLineDeiT.family,
         InLinePVT.family,
         InLineSwin.family,
         L2ViT.family,
+        LiT.family,
         MAViT.family,
         RAVLT.family,
         Swin.family,
@@ -38,6 +40,9 @@ public enum Registry {
 
     /// Every variant's card.
     public static var cards: [ModelCard] { families.flatMap(\.cards) }
+
+    /// The cards of the models that generate.
+    public static var generators: [ModelCard] { cards.filter { $0.task == .generate } }
 
     /// Finds a variant by its name, an alias or a bare family name; case, `_` and `/` do not matter.
     ///
@@ -55,23 +60,63 @@ public enum Registry {
             code: "registry.unknown-model")
     }
 
-    /// Loads a model whole or not at all.
+    /// Loads a classifier whole or not at all.
     ///
     /// - Parameters:
     ///   - card: from `card(named:)`.
     ///   - source: a checkpoint or the seeded rule.
     ///   - hyperparameters: what replaces the variant's hyper-parameters.
     ///   - precision: what weights, and the inputs of the layers that multiply them, are rounded to.
-    /// - Throws: `ZooError` that lists missing, unexpected and wrongly shaped tensors, or names the bad value.
+    /// - Throws: `ZooError` that lists missing, unexpected and wrongly shaped tensors, or names the bad value; of kind
+    ///   `usage` for a model with another task.
     public static func load(
         _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil,
         precision: Precision = .fp32
     ) throws -> any ImageClassifier {
+        try require(.classify, of: card)
+        return try classifier(network(card, from: source, hyperparameters: hyperparameters, precision: precision), card)
+    }
+
+    /// Loads the network of a generator; as `load`.
+    public static func loadDenoiser(
+        _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil,
+        precision: Precision = .fp32
+    ) throws -> any Denoiser {
+        try require(.generate, of: card)
+        return try denoiser(network(card, from: source, hyperparameters: hyperparameters, precision: precision), card)
+    }
+
+    private static func denoiser(_ network: any Network, _ card: ModelCard) throws(ZooError) -> any Denoiser {
+        guard let denoiser = network as? any Denoiser else { throw wrongTask(.generate, card) }
+        return denoiser
+    }
+
+    /// Refuses a model before its weights are read.
+    private static func require(_ task: ModelTask, of card: ModelCard) throws(ZooError) {
+        guard card.task == task else { throw wrongTask(task, card) }
+    }
+
+    private static func wrongTask(_ task: ModelTask, _ card: ModelCard) -> ZooError {
+        ZooError(
+            .usage, "\(card.name) does not \(task.rawValue)", expected: "a model of zoo list --task \(task.rawValue)",
+            found: card.task.rawValue)
+    }
+
+    /// Loads a model of any task; as `load`.
+    package static func network(
+        _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil,
+        precision: Precision = .fp32
+    ) throws -> any Network {
         let family = try family(of: card)
         let reader = WeightReader(source, precision: precision)
         let model = try family.build(card.name, hyperparameters, reader.root)
         try reader.finish(isBuffer: family.isBuffer)
         return model
+    }
+
+    private static func classifier(_ network: any Network, _ card: ModelCard) throws(ZooError) -> any ImageClassifier {
+        guard let classifier = network as? any ImageClassifier else { throw wrongTask(.classify, card) }
+        return classifier
     }
 
     /// The checkpoint tensors of a variant in the order of its definition, without loading anything.
@@ -83,11 +128,18 @@ public enum Registry {
         return reader.requested
     }
 
-    /// The network of a variant without weights, for its shapes and cost.
+    /// A classifier without weights, for its shapes and cost.
     package static func skeleton(
         of card: ModelCard, hyperparameters: Hyperparameters? = nil
     ) throws -> any ImageClassifier {
-        try family(of: card).build(card.name, hyperparameters, WeightReader(nil).root)
+        try classifier(family(of: card).build(card.name, hyperparameters, WeightReader(nil).root), card)
+    }
+
+    /// A generator's network without weights, for its cost.
+    package static func denoiserSkeleton(
+        of card: ModelCard, hyperparameters: Hyperparameters? = nil
+    ) throws -> any Denoiser {
+        try denoiser(family(of: card).build(card.name, hyperparameters, WeightReader(nil).root), card)
     }
 
     /// The bytes of the checkpoint that ships with the package (safetensors), `nil` for other models.

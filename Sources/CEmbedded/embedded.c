@@ -30,6 +30,12 @@ static const unsigned char ravlt_nano[] = {
 static const unsigned char mavit_nano[] = {
 #embed "../../Models/Checkpoints/mavit-nano.safetensors"
 };
+static const unsigned char dit_nano[] = {
+#embed "../../Models/Checkpoints/dit-nano.safetensors"
+};
+static const unsigned char lit_nano[] = {
+#embed "../../Models/Checkpoints/lit-nano.safetensors"
+};
 
 static const zoo_embedded_file files[] = {
     {"imagenet-classes.tsv", classes, sizeof classes},
@@ -41,6 +47,8 @@ static const zoo_embedded_file files[] = {
     {"imagenet-sample.zip", imagenet_sample, sizeof imagenet_sample},
     {"ravlt-nano.safetensors", ravlt_nano, sizeof ravlt_nano},
     {"mavit-nano.safetensors", mavit_nano, sizeof mavit_nano},
+    {"dit-nano.safetensors", dit_nano, sizeof dit_nano},
+    {"lit-nano.safetensors", lit_nano, sizeof lit_nano},
 };
 
 const zoo_embedded_file *zoo_embedded(const char *name) {

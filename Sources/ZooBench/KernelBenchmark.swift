@@ -159,10 +159,10 @@ public final class KernelBenchmark {
         var found: [LayerCase] = []
         var positions: [String: Int] = [:]
         for card in models {
-            let model = try Registry.load(card, from: SeededSource(seed: 1), precision: precision)
+            let model = try Registry.network(card, from: SeededSource(seed: 1), precision: precision)
             let size = ModelBenchmark.ImageSize(
                 height: card.preprocessing.inputHeight, width: card.preprocessing.inputWidth)
-            let pass = try Pass(model, size: size, batch: batch)
+            let pass = try Pass(model, card, size: size, batch: batch)
             for record in try KernelTrace.of(pass, on: runtime).trace.records {
                 guard let call = record.call as? any ReplayableCall else { continue }
                 let layer = "\(card.name) \(record.layer)"

@@ -2,7 +2,7 @@ import ZooCore
 import ZooIO
 import ZooNN
 
-/// Measures forward passes of one classifier.
+/// Measures forward passes of one network.
 public final class ModelBenchmark {
     /// Rounding differs between instruction sets by about 1e-6 of the logits' length through a whole network; the
     /// smallest mistakes (another epsilon in a norm) already move them by more than 1e-5. In bf16 a difference of 1e-7
@@ -11,18 +11,18 @@ public final class ModelBenchmark {
     static func tolerance(_ precision: Precision) -> Double { precision == .fp32 ? 1e-5 : 2e-2 }
 
     private let card: ModelCard
-    private let model: any ImageClassifier
+    private let model: any Network
     private let weights: String
     private let precision: Precision
-    /// The logits of the gate's images by reference implementation, computed once.
-    private var references: [InstructionSet: (size: ImageSize, logits: [Float])] = [:]
+    /// The output for the gate's images by reference implementation, computed once.
+    private var references: [InstructionSet: (size: ImageSize, output: [Float])] = [:]
 
     /// - Parameters:
     ///   - model: loaded for `card`.
     ///   - weights: what the report calls the weights.
     ///   - precision: in which the model was loaded.
     public init(
-        _ card: ModelCard, _ model: any ImageClassifier, weights: String, precision: Precision = .fp32
+        _ card: ModelCard, _ model: any Network, weights: String, precision: Precision = .fp32
     ) {
         self.card = card
         self.model = model
@@ -49,21 +49,21 @@ public final class ModelBenchmark {
     /// - Parameters:
     ///   - roofline: of the same instruction set and threads; `nil` leaves the share out.
     ///   - profiled: whether to add where the time goes, from passes of their own.
-    /// - Throws: `ZooError` of kind `gateFailed` if the logits disagree with the reference or between two runs; of kind
+    /// - Throws: `ZooError` of kind `gateFailed` if the output disagrees with the reference or between two runs; of kind
     ///   `usage` if the network can't take the size.
     public func row(
         size: ImageSize, batch: Int, plan: MeasurementPlan, roofline: Roofline?, profiled: Bool, on runtime: Runtime
     ) throws -> ModelRow {
         let agreement = try gate(size: size, on: runtime)
-        let pass = try Pass(model, size: size, batch: batch)
+        let pass = try Pass(model, card, size: size, batch: batch)
         try pass.run(on: runtime)
-        let first = Array(pass.logits.values)
+        let first = Array(pass.output.values)
         let isolated = ProcessUsage.resetPeak()
         let measurement = try Measurement(plan) { try pass.run(on: runtime) }
-        guard Agreement.sameBits(first, pass.logits.values) else {
-            throw ZooError(.gateFailed, "two runs of \(card.name) give different logits", at: "\(size.description)")
+        guard Agreement.sameBits(first, pass.output.values) else {
+            throw ZooError(.gateFailed, "two runs of \(card.name) give different outputs", at: "\(size.description)")
         }
-        let macs = model.cost(height: size.height, width: size.width)
+        let macs = pass.costPerImage
         let perSecond = Double(batch) / measurement.statistics.median
         let gmacs = Double(macs.convolutions + macs.attention) * 1e-9
         let settings = "batch \(batch) threads \(runtime.threads) \(runtime.instructionSet.rawValue)"
@@ -78,17 +78,17 @@ public final class ModelBenchmark {
             profile: profiled ? try LayerProfile(of: pass, on: runtime) : nil)
     }
 
-    /// The logits of two small images on this runtime against a slower implementation.
+    /// The output for two small images on this runtime against a slower implementation.
     private func gate(size: ImageSize, on runtime: Runtime) throws -> Agreement {
         let reference: InstructionSet = runtime.instructionSet == .ref ? .portable : .ref
         let (gateSize, expected) = try expected(size: size, by: reference)
-        let pass = try Pass(model, size: gateSize, batch: 2)
+        let pass = try Pass(model, card, size: gateSize, batch: 2)
         try pass.run(on: runtime)
-        let first = Array(pass.logits.values)
+        let first = Array(pass.output.values)
         try pass.run(on: runtime)
         let agreement = Agreement(
             reference: reference.rawValue, relativeError: Agreement.relativeError(first, expected),
-            tolerance: Self.tolerance(precision), repeatable: Agreement.sameBits(first, pass.logits.values))
+            tolerance: Self.tolerance(precision), repeatable: Agreement.sameBits(first, pass.output.values))
         guard agreement.passed else {
             throw ZooError(
                 .gateFailed, "\(card.name) on \(runtime.instructionSet.rawValue): \(agreement.description)",
@@ -101,19 +101,19 @@ public final class ModelBenchmark {
     /// that.
     private func expected(
         size: ImageSize, by reference: InstructionSet
-    ) throws -> (size: ImageSize, logits: [Float]) {
+    ) throws -> (size: ImageSize, output: [Float]) {
         if let known = references[reference] { return known }
         let runtime = try Runtime(instructionSet: reference)
         let small = ImageSize(height: min(64, size.height), width: min(64, size.width))
         for candidate in [small, size] {
-            let pass = try Pass(model, size: candidate, batch: 2)
+            let pass = try Pass(model, card, size: candidate, batch: 2)
             do {
                 try pass.run(on: runtime)
             } catch {
                 guard error.kind == .usage, candidate != size else { throw error }
                 continue
             }
-            let result = (size: candidate, logits: Array(pass.logits.values))
+            let result = (size: candidate, output: Array(pass.output.values))
             references[reference] = result
             return result
         }
@@ -121,36 +121,87 @@ public final class ModelBenchmark {
     }
 }
 
-/// One forward pass with memory of its own for images and logits.
+/// One forward pass with memory of its own for inputs and output.
 final class Pass {
-    let logits: PackedFloats
-    private let model: any ImageClassifier
-    private let images: PackedFloats
-    private let size: ModelBenchmark.ImageSize
+    /// Logits, or what a generator's network answers.
+    let output: PackedFloats
+    let costPerImage: Cost
+    private let input: PackedFloats
+    private let subject: Subject
     private let batch: Int
+    private let height: Int
+    private let width: Int
 
-    /// - Throws: `ZooError` of kind `usage` for a network without logits or a batch beyond the address space.
-    init(_ model: any ImageClassifier, size: ModelBenchmark.ImageSize, batch: Int) throws(ZooError) {
-        guard model.classes > 0 else { throw ZooError(.usage, "a dense-prediction backbone has no logits") }
-        var floats = batch
-        for factor in [size.height, size.width, 3] {
+    private enum Subject {
+        case classifier(any ImageClassifier)
+        case denoiser(any Denoiser, timesteps: [Float], Condition)
+    }
+
+    /// - Throws: `ZooError` of kind `usage` for a network without logits, a size it can't take or a batch beyond the
+    ///   address space.
+    init(_ model: any Network, _ card: ModelCard, size: ModelBenchmark.ImageSize, batch: Int) throws(ZooError) {
+        self.batch = batch
+        if let classifier = model as? any ImageClassifier {
+            guard classifier.classes > 0 else { throw ZooError(.usage, "a dense-prediction backbone has no logits") }
+            (height, width) = (size.height, size.width)
+            subject = .classifier(classifier)
+            input = try Self.input([batch, height, width, 3])
+            output = PackedFloats(count: batch * classifier.classes)
+            costPerImage = classifier.cost(height: height, width: width)
+        } else if let denoiser = model as? any Denoiser {
+            let factor = card.preprocessing.inputHeight / denoiser.sampleSize
+            (height, width) = (size.height / factor, size.width / factor)
+            guard size.height == height * factor, size.width == width * factor else {
+                throw ZooError(
+                    .usage, "images of this size have no samples", expected: "sides that are multiples of \(factor)",
+                    found: size.description)
+            }
+            subject = .denoiser(
+                denoiser, timesteps: [Float](repeating: 321, count: batch),
+                Self.condition(denoiser.conditioning, batch))
+            input = try Self.input([batch, denoiser.channels, height, width])
+            output = PackedFloats(count: batch * denoiser.outputChannels * height * width)
+            costPerImage = denoiser.cost(height: height, width: width)
+        } else {
+            throw ZooError(.usage, "\(card.name) has no forward pass that could be measured")
+        }
+    }
+
+    /// The seeded images of a batch.
+    private static func input(_ shape: [Int]) throws(ZooError) -> PackedFloats {
+        var floats = 1
+        for factor in shape {
             let product = floats.multipliedReportingOverflow(by: factor)
             guard !product.overflow, product.partialValue < 1 << 34 else {
-                throw ZooError(.usage, "the batch is too large", expected: "at most 64 GiB", found: "\(batch) images")
+                throw ZooError(
+                    .usage, "the batch is too large", expected: "at most 64 GiB", found: "\(shape[0]) images")
             }
             floats = product.partialValue
         }
-        self.model = model
-        self.size = size
-        self.batch = batch
-        logits = PackedFloats(count: batch * model.classes)
-        images = PackedFloats(
-            SeededSource.uniform("images", shape: [batch, size.height, size.width, 3]).values)
+        return PackedFloats(SeededSource.uniform("images", shape: shape).values)
+    }
+
+    private static func condition(_ kind: Conditioning, _ batch: Int) -> Condition {
+        switch kind {
+        case .labels(let count): .labels((0..<batch).map { $0 % count })
+        case .captions(let tokens, let channels):
+            .captions(
+                Captions(
+                    features: SeededSource.uniform("captions", shape: [batch, tokens, channels]),
+                    isPresent: [Bool](repeating: true, count: batch * tokens)))
+        }
     }
 
     func run(on runtime: Runtime) throws(ZooError) {
-        let batch = ImageBatch(
-            batch: batch, height: size.height, width: size.width, values: UnsafePointer(images.base))
-        try model.forward(batch, into: ClassifierOutput(logits: logits.base), on: runtime)
+        let values = UnsafePointer(input.base)
+        switch subject {
+        case .classifier(let classifier):
+            let images = ImageBatch(batch: batch, height: height, width: width, values: values)
+            try classifier.forward(images, into: ClassifierOutput(logits: output.base), on: runtime)
+        case .denoiser(let denoiser, let timesteps, let condition):
+            let samples = SampleBatch(
+                batch: batch, channels: denoiser.channels, height: height, width: width, values: values)
+            try denoiser.forward(samples, timesteps: timesteps, condition: condition, into: output.base, on: runtime)
+        }
     }
 }

@@ -2,7 +2,7 @@ import ZooCore
 
 /// An image classifier. Conforming types are immutable and safe to share between threads; every thread brings its own
 /// `Runtime`.
-public protocol ImageClassifier: Sendable {
+public protocol ImageClassifier: Network {
     /// The channels of an input image, 3 unless a configuration says otherwise.
     var inputChannels: Int { get }
     /// The number of classes K; 0 for a dense-prediction backbone.

@@ -41,7 +41,8 @@ package struct Linear: Sendable {
             in: inputs, norm: norm, precision: parts[0].w.precision)
     }
 
-    private init(
+    /// Takes the weight [out][in] and bias [out] as the caller read them.
+    package init(
         name: String, weight: [Float], bias: [Float], outputs: Int, in inputs: Int, norm: LayerNorm?,
         activation: Activation = .none, scale: [Float]? = nil, precision: Precision
     ) {
@@ -67,13 +68,16 @@ package struct Linear: Sendable {
     }
 
     /// Writes to `output`, which must not overlap `x`; `residual` may be `output` itself.
+    ///
+    /// - Parameter scale: one factor per output in place of the layer's own scale, such as the gate of a modulation.
     package func callAsFunction(
-        _ x: FeatureMap, into output: FeatureMap, residual: FeatureMap? = nil, on runtime: Runtime
+        _ x: FeatureMap, into output: FeatureMap, scale: UnsafePointer<Float>? = nil, residual: FeatureMap? = nil,
+        on runtime: Runtime
     ) {
         let arguments = ck_gemm_args(
             rows: x.rows, n: outputs, k: inputs, x: x.base, x_stride: x.stride, norm_epsilon: normEpsilon,
             packed: weight.pointer, packed_bf16: weight.bf16Pointer, out: output.base, out_stride: output.stride,
-            epilogue: epilogue.ck(residual: residual))
+            epilogue: epilogue.ck(scale: scale, residual: residual))
         runtime.run(arguments, in: name)
     }
 

@@ -11,7 +11,7 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
         commandName: "model", abstract: "Measure forward passes of models.",
         discussion: """
             Every model is checked against a slower implementation first; no speed is shown for wrong results. \
-            Lists and ranges (1,2 or 1-8 or 16-64+16 or 1-64*2) measure every combination.
+            A generator's network answers one batch of samples at one step. Lists and ranges (1,2 or 1-8 or 16-64+16 or 1-64*2) measure every combination.
             """)
 
     static let examples = [
@@ -51,7 +51,7 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
         var rows: [ModelRow] = []
         for card in cards {
             let source = try WeightsResolver().resolve(card, weights: weights).source
-            let model = try Registry.load(card, from: source, precision: precision.precision)
+            let model = try Registry.network(card, from: source, precision: precision.precision)
             let benchmark = ModelBenchmark(card, model, weights: source.name, precision: precision.precision)
             for size in sizes(for: card) {
                 for batch in batch.values {

@@ -52,7 +52,7 @@ struct ConvertCommand: ParsableCommand, Exemplified {
         var metadata = checkpoint.metadata
         var tensors = checkpoint.names
         if let card {
-            _ = try Registry.load(card, from: checkpoint)
+            _ = try Registry.network(card, from: checkpoint)
             let known = Set(try Registry.tensors(of: card).map(\.name))
             tensors.removeAll { !known.contains($0) }
             metadata["model"] = card.name

@@ -8,12 +8,15 @@ import ZooNN
 /// `zoo run`: tensors in, tensors out.
 struct RunCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
-        commandName: "run", abstract: "Run a model on a tensor of images.",
+        commandName: "run", abstract: "Run a model on tensors from a file.",
         discussion: """
             Reads `input` (B, 3, H, W) from a safetensors file, uses it as it is, and writes `logits` (B, K) and \
             `pre_logits` (B, P); with --intermediates also `out0`, `out1`, ... (B, C, H, W), the map of each stage \
             before its downsampling. A configuration without `projection` and `num_classes` describes a \
             dense-prediction backbone, which writes the maps only.
+
+            A diffusion model reads samples `x` (B, C, H, W), timesteps `t` (B) and classes `y` (B), or for captions \
+            `caption` (B, T, C) and `mask` (B, T), and writes `output` (B, 2C, H, W).
             """)
 
     static let examples = [
@@ -28,7 +31,7 @@ struct RunCommand: ParsableCommand, Exemplified {
 
     @OptionGroup var weights: WeightsOptions
 
-    @Option(help: "Safetensors file with the images.", completion: .file(extensions: ["safetensors"]))
+    @Option(help: "Safetensors file with the inputs.", completion: .file(extensions: ["safetensors"]))
     var input: String
 
     @Option(help: "Safetensors file to write.", completion: .file(extensions: ["safetensors"]))
@@ -56,16 +59,76 @@ struct RunCommand: ParsableCommand, Exemplified {
         let configuration = try config.map(ConfigurationFile.init)
         let file = try SafetensorsFile(path: input)
         let source = try weights.resolve(card).source
+        if card.task == .generate { return try runDenoiser(card, source, configuration, file, on: runtime) }
         let network = try load(card, source, configuration)
         let images = try file.images("input", channels: network.inputChannels)
         try Output.check(file: output)
         precision.announce(on: runtime.instructionSet)
         let pass = try ForwardPass(network, images, batchSize: batchSize, intermediates: intermediates, on: runtime)
+        try write(pass.named, card, source)
+    }
+
+    private func write(
+        _ tensors: [(name: String, tensor: Tensor)], _ card: ModelCard, _ source: any TensorSource
+    ) throws {
         var writer = SafetensorsWriter(metadata: [
             "model": card.name, "weights": source.name, "precision": precision.precision.rawValue,
         ])
-        for (name, tensor) in pass.named { writer.add(name, tensor) }
+        for (name, tensor) in tensors { writer.add(name, tensor) }
         try writer.write(to: output)
+    }
+
+    /// One answer of a diffusion model's network.
+    private func runDenoiser(
+        _ card: ModelCard, _ source: any TensorSource, _ configuration: ConfigurationFile?, _ file: SafetensorsFile,
+        on runtime: Runtime
+    ) throws {
+        if intermediates { throw ZooError(.usage, "\(card.name) has no stages", at: "--intermediates") }
+        let network = try naming(configuration) {
+            try Registry.loadDenoiser(
+                card, from: source, hyperparameters: configuration?.hyperparameters, precision: precision.precision)
+        }
+        let samples = try file.images("x", channels: network.channels)
+        let batch = samples.shape[0]
+        let isInteger = file.info("t").map { !$0.dtype.isFloatingPoint } ?? false
+        let timesteps =
+            isInteger ? try file.integers("t", count: batch).map { Float($0) } : try file.realTensor("t").values
+        let condition: Condition =
+            switch network.conditioning {
+            case .labels: .labels(try file.integers("y", count: batch))
+            case .captions(let tokens, let channels):
+                .captions(try file.captions(tokens: tokens, channels: channels))
+            }
+        guard timesteps.count == batch, condition.count == batch else {
+            throw ZooError(
+                .badData, "samples, timesteps and conditions differ in number", file: file.name,
+                expected: "\(batch) of each", found: "\(timesteps.count) timesteps, \(condition.count) conditions")
+        }
+        try Output.check(file: output)
+        precision.announce(on: runtime.instructionSet)
+        var parts: [Float] = []
+        var shape: [Int] = []
+        for first in stride(from: 0, to: batch, by: batchSize) {
+            let numbers = Array(first..<min(first + batchSize, batch))
+            let size = samples.count / batch
+            let answer = try network(
+                Tensor(
+                    shape: [numbers.count] + samples.shape.dropFirst(),
+                    values: Array(samples.values[first * size..<(first + numbers.count) * size])),
+                timesteps: numbers.map { timesteps[$0] }, condition: condition.selecting(numbers), on: runtime)
+            parts += answer.values
+            shape = [batch] + answer.shape.dropFirst()
+        }
+        try write([("output", Tensor(shape: shape, values: parts))], card, source)
+    }
+
+    /// Names the configuration file in what goes wrong with it.
+    private func naming<R>(_ configuration: ConfigurationFile?, _ body: () throws -> R) throws -> R {
+        do {
+            return try body()
+        } catch let error as ZooError {
+            throw configuration.map { error.naming(file: $0.path) } ?? error
+        }
     }
 
     private func load(
@@ -83,11 +146,8 @@ struct RunCommand: ParsableCommand, Exemplified {
             )
             hyperparameters = Hyperparameters([:])
         }
-        do {
-            return try Registry.load(
-                card, from: source, hyperparameters: hyperparameters, precision: precision.precision)
-        } catch let error as ZooError {
-            throw configuration.map { error.naming(file: $0.path) } ?? error
+        return try naming(configuration) {
+            try Registry.load(card, from: source, hyperparameters: hyperparameters, precision: precision.precision)
         }
     }
 }
