@@ -1,0 +1,68 @@
+import Foundation
+import ZooCore
+import ZooIO
+import ZooImage
+
+/// A folder of generated images, one PNG file each: `000000.png`, `000001.png`, ... A record beside them says how they
+/// were made, so that no run adds other images to them.
+public struct SampleFolder {
+    /// The record's file name.
+    public static let recordName = "generation.json"
+
+    private let path: String
+
+    /// Opens the folder, or makes it.
+    ///
+    /// - Parameter parameters: of the run.
+    /// - Throws: `ZooError` of kind `cannotCreate`; of kind `usage` if the folder holds images made otherwise, and which
+    ///   parameter differs.
+    public init(_ path: String, parameters: [String: String]) throws {
+        self.path = path
+        try Self.create(path)
+        let record = "\(path)/\(Self.recordName)"
+        guard let data = FileManager.default.contents(atPath: record) else {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            let text = try encoder.encode(parameters)
+            try AtomicFile.write(to: record) { try $0.write(text + Data("\n".utf8)) }
+            return
+        }
+        guard let earlier = try? JSONDecoder().decode([String: String].self, from: data) else {
+            throw ZooError(.badData, "not a record of generated images", file: record)
+        }
+        let names = Set(earlier.keys).union(parameters.keys).sorted()
+        guard let name = names.first(where: { earlier[$0] != parameters[$0] }) else { return }
+        throw ZooError(
+            .usage, "the folder has images that were made with other parameters", file: path, at: name,
+            expected: earlier[name] ?? "none", found: parameters[name] ?? "none")
+    }
+
+    /// Makes a folder unless there is one.
+    ///
+    /// - Throws: `ZooError` of kind `cannotCreate`.
+    public static func create(_ path: String) throws {
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw ZooError(.cannotCreate, "the folder cannot be created", file: path)
+        }
+        guard access(path, W_OK) == 0 else { throw ZooError(.cannotCreate, "the folder is not writable", file: path) }
+    }
+
+    /// `000007.png`
+    public static func name(_ number: Int, digits: Int = 6) -> String {
+        let text = String(number)
+        return String(repeating: "0", count: max(0, digits - text.count)) + text + ".png"
+    }
+
+    /// Whether an image is there; it is complete then.
+    public func has(_ number: Int) -> Bool {
+        FileManager.default.fileExists(atPath: "\(path)/\(Self.name(number))")
+    }
+
+    /// Writes an image, complete or not at all.
+    public func write(_ image: RGBImage, _ number: Int, text: [ImageEncoder.Text]) throws {
+        let bytes = try ImageEncoder.png(image, text: text)
+        try AtomicFile.write(to: "\(path)/\(Self.name(number))") { try $0.write(bytes) }
+    }
+}

@@ -1,0 +1,414 @@
+import ArgumentParser
+import Foundation
+import ZooCore
+import ZooDatasets
+import ZooDiffusion
+import ZooEval
+import ZooIO
+import ZooImage
+import ZooModels
+import ZooNN
+
+/// `zoo generate`: from noise to pictures.
+struct GenerateCommand: Exemplified {
+    static let configuration = CommandConfiguration(
+        commandName: "generate", abstract: "Draw images with a diffusion model.",
+        discussion: """
+            Without a model, the embedded lit-nano, which draws handwritten digits. Image i takes its noise from PyTorch's \
+            generator with the seed --seed + i: it does not depend on the batch, the number of threads or the shard that \
+            it is drawn in. The images go through the classes in turn.
+
+            --output writes one PNG file, the image or a grid of them, with the parameters in text entries. --output-dir \
+            writes every image as 000000.png, 000001.png, ...; what is there already is not drawn again, so that the \
+            same command takes up an interrupted run, and shards on several machines share a folder. --latents writes \
+            the samples themselves, before they become pictures: `samples` (B, C, H, W). Models that draw the latents \
+            of an autoencoder, such as dit-xl-2, write nothing else.
+            """)
+
+    static let examples = [
+        "zoo generate lit-nano --class 7 --output seven.png",
+        "zoo generate dit-nano --class all --count 100 --steps 50 --guidance 1.5 --output-dir digits",
+    ]
+
+    @Argument(
+        help: "The model, such as lit-nano (default: lit-nano).", completion: .list(Registry.generators.map(\.name)))
+    var model = "lit-nano"
+
+    @Option(
+        name: .customLong("class"),
+        help: ArgumentHelp(
+            "What to draw: class numbers or ImageNet names, separated by commas, or all (default: all, ten at most).",
+            valueName: "classes"))
+    var classes: String?
+
+    @Option(
+        help: "Safetensors file with `caption` (B, T, C), a text encoder's features, and `mask` (B, T).",
+        completion: .file(extensions: ["safetensors"]))
+    var captions: String?
+
+    @Option(help: "Images to draw (default: one for each class or caption).")
+    var count: Int?
+
+    @Option(help: "A PNG file for the image or the grid.", completion: .file(extensions: ["png"]))
+    var output: String?
+
+    @Option(help: "A folder for one PNG file per image.", completion: .directory)
+    var outputDir: String?
+
+    @Option(help: "A safetensors file for the samples as they are.", completion: .file(extensions: ["safetensors"]))
+    var latents: String?
+
+    @Option(help: "Steps: a number, ddimN, or numbers for equal sections of the process.")
+    var steps = "50"
+
+    @Option(help: "ddpm or ddim.")
+    var sampler = SamplerName.ddpm
+
+    @Option(help: "Noise of the ddim sampler: 0 for none, 1 for that of ddpm.")
+    var eta: Float = 0
+
+    @Option(help: "Strength of classifier-free guidance; 1 for none.")
+    var guidance: Float = 1
+
+    @Option(help: "Guided channels: a number, or all (default: the official code's three, or all of fewer).")
+    var guidanceChannels: String?
+
+    @Option(help: "Seed of the first image's noise.")
+    var seed: UInt64 = 0
+
+    @Option(help: "Draw every n-th image only, from the i-th on: i/n with i from 0.")
+    var shard: Shard = .all
+
+    @Option(help: "Images that the model gets at a time.")
+    var batchSize = 16
+
+    @Option(help: "Side of the square that a pixel becomes in --output (default: 8 for digits).")
+    var zoom: Int?
+
+    @Option(help: "Images in a row of the grid (default: a nearly square grid).")
+    var columns: Int?
+
+    @Option(
+        help: "A folder for a PNG file per step, 000.png, 001.png, ...: what is predicted for the first batch so far.",
+        completion: .directory)
+    var preview: String?
+
+    @OptionGroup var weights: WeightsOptions
+    @OptionGroup var compute: ComputeOptions
+    @OptionGroup var precision: PrecisionOptions
+
+    @Flag(help: "Print the result as one JSON object.")
+    var json = false
+
+    @Flag(help: "No progress and no notes on standard error.")
+    var quiet = false
+
+    /// The samplers' names.
+    enum SamplerName: String, ExpressibleByArgument, CaseIterable {
+        case ddpm, ddim
+    }
+
+    /// Every `count`-th image from `index` on.
+    struct Shard: ExpressibleByArgument {
+        static let all = Shard(index: 0, count: 1)
+        let index: Int
+        let count: Int
+        var defaultValueDescription: String { "0/1" }
+
+        private init(index: Int, count: Int) {
+            self.index = index
+            self.count = count
+        }
+
+        init?(argument: String) {
+            let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+            guard parts.count == 2, let index = parts[0], let count = parts[1], count > 0, (0..<count).contains(index)
+            else { return nil }
+            self.init(index: index, count: count)
+        }
+    }
+
+    private static let maximumImages = 1_000_000
+
+    func validate() throws {
+        guard output != nil || outputDir != nil || latents != nil else {
+            throw ValidationError("give --output, --output-dir or --latents")
+        }
+        guard outputDir == nil || output == nil && latents == nil else {
+            throw ValidationError("--output-dir excludes --output and --latents")
+        }
+        guard (1...Self.maximumImages).contains(count ?? 1) else {
+            throw ValidationError("--count must be in 1...\(Self.maximumImages)")
+        }
+        guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size must be in 1...4096") }
+        guard (1...256).contains(zoom ?? 1) else { throw ValidationError("--zoom must be in 1...256") }
+        guard (1...4096).contains(columns ?? 1) else { throw ValidationError("--columns must be in 1...4096") }
+        guard (0...1).contains(eta) else { throw ValidationError("--eta must be in 0...1") }
+        guard eta == 0 || sampler == .ddim else { throw ValidationError("--eta belongs to --sampler ddim") }
+        guard outputDir != nil || shard.count == 1 else { throw ValidationError("--shard needs --output-dir") }
+        guard captions == nil || classes == nil else {
+            throw ValidationError("--class and --captions exclude each other")
+        }
+    }
+
+    /// What `--json` prints.
+    private struct Content: Encodable {
+        let model: ModelCard
+        let weights: WeightsRecord
+        let environment: Environment
+        let parameters: [String: String]
+        let results: Results
+    }
+
+    private struct Results: Encodable {
+        let trained: Bool
+        /// Images of this run, and those that were there already.
+        let drawn: Int
+        let present: Int
+        let seconds: Double
+        let imagesPerSecond: Double
+        let files: [String]
+    }
+
+    func run() throws {
+        let card = try Registry.card(named: model)
+        guard card.task == .generate else {
+            throw ZooError(.usage, "\(card.name) does not generate", hint: "see 'zoo list --task generate'")
+        }
+        // What can't work is refused before weights are read.
+        for file in [output, latents] { try Output.check(file: file) }
+        let plan = try Plan(self, card)
+        let weights = try self.weights.resolve(card)
+        let runtime = try compute.runtime()
+        let generator = try Generator(card: card, weights: weights.source, options: plan.options, runtime: runtime)
+        precision.announce(on: runtime.instructionSet, quiet: quiet)
+        if !weights.isTrained { Output.warning("untrained weights: the pictures show noise") }
+        let record = weights.record()
+        let parameters = parameters(card, record, plan.subjects)
+        let folder = try outputDir.map { try SampleFolder($0, parameters: parameters) }
+        try preview.map { try SampleFolder.create($0) }
+
+        let start = ContinuousClock.now
+        let own = (0..<plan.subjects.count).filter { $0 % shard.count == shard.index }
+        let missing = folder.map { folder in own.filter { !folder.has($0) } } ?? own
+        if missing.count < own.count, !quiet {
+            Output.note("\(own.count - missing.count) of \(own.count) images are there already")
+        }
+        var samples: [Tensor] = []
+        try draw(generator, plan, numbers: missing) { numbers, batch in
+            guard let folder else { return samples.append(batch) }
+            for (number, picture) in zip(numbers, plan.pictures(batch)) {
+                try folder.write(picture, number, text: entries(parameters, plan.subjects, [number]))
+            }
+        }
+        if folder == nil { try write(joined(samples), entries(parameters, plan.subjects, own), plan) }
+        let seconds = (ContinuousClock.now - start).seconds
+        let results = Results(
+            trained: weights.isTrained, drawn: missing.count, present: own.count - missing.count, seconds: seconds,
+            imagesPerSecond: seconds > 0 ? Double(missing.count) / seconds : 0,
+            files: [output, outputDir, latents].compactMap(\.self))
+        try report(
+            Content(
+                model: card, weights: record,
+                environment: .current.running(
+                    on: runtime, precision: precision.precision, libraries: ImageLibraries.versions),
+                parameters: parameters, results: results))
+    }
+
+    /// What makes the images: the text entries of a picture, the record in a folder, a part of the result.
+    private func parameters(_ card: ModelCard, _ weights: WeightsRecord, _ subjects: Subjects) -> [String: String] {
+        [
+            "model": card.name, "weights": weights.sha256 ?? weights.source, subjects.kind: subjects.description,
+            "seed": "\(seed)", "sampler": sampler == .ddpm ? "ddpm" : "ddim, eta \(eta)", "steps": steps,
+            "guidance": "\(guidance)" + (guidanceChannels.map { " on \($0) channels" } ?? ""),
+            "precision": precision.precision.rawValue,
+        ]
+    }
+
+    /// The text entries of a picture with these images.
+    private func entries(
+        _ parameters: [String: String], _ subjects: Subjects, _ numbers: [Int]
+    ) -> [ImageEncoder.Text] {
+        var own = parameters
+        own["Software"] = "zoo \(Environment.version)"
+        own[subjects.kind] = subjects.description(of: numbers)
+        if numbers.count == 1 { own["seed"] = "\(seed &+ UInt64(truncatingIfNeeded: numbers[0]))" }
+        return own.sorted { $0.key < $1.key }.map { ImageEncoder.Text($0.key, $0.value) }
+    }
+
+    /// Draws images in batches and hands each batch on; image numbers are those of the whole run.
+    private func draw(
+        _ generator: Generator, _ plan: Plan, numbers: [Int], _ body: ([Int], Tensor) throws -> Void
+    ) throws {
+        let interrupts = Interrupts()
+        let progress = ProgressReporter(unit: "steps", isQuiet: quiet)
+        defer { progress.finish() }
+        var done = 0
+        for first in stride(from: 0, to: numbers.count, by: batchSize) {
+            let batch = Array(numbers[first..<min(first + batchSize, numbers.count)])
+            let samples = try generator.samples(batch, plan.subjects.condition(of: batch)) { left, predicted in
+                if interrupts.isRequested {
+                    throw ZooError(
+                        .interrupted, "interrupted after \(first) of \(numbers.count) images",
+                        hint: outputDir == nil ? nil : "the same command draws the others")
+                }
+                done += batch.count
+                progress.update(done: done, total: numbers.count * generator.steps)
+                if let preview, first == 0 {
+                    let name = SampleFolder.name(generator.steps - 1 - left, digits: 3)
+                    try write(plan.grid(predicted), to: "\(preview)/\(name)", [])
+                }
+            }
+            try body(batch, samples)
+        }
+    }
+
+    private func joined(_ batches: [Tensor]) -> Tensor {
+        Tensor(
+            shape: [batches.reduce(0) { $0 + $1.shape[0] }] + batches[0].shape.dropFirst(),
+            values: batches.flatMap(\.values))
+    }
+
+    private func write(_ picture: RGBImage, to path: String, _ text: [ImageEncoder.Text]) throws {
+        let bytes = try ImageEncoder.png(picture, text: text)
+        try AtomicFile.write(to: path) { try $0.write(bytes) }
+    }
+
+    /// Writes what there is beside a folder of images.
+    private func write(_ samples: Tensor, _ text: [ImageEncoder.Text], _ plan: Plan) throws {
+        if let output { try write(plan.grid(samples), to: output, text) }
+        guard let latents else { return }
+        var writer = SafetensorsWriter(metadata: Dictionary(uniqueKeysWithValues: text.map { ($0.keyword, $0.value) }))
+        writer.add("samples", samples)
+        try writer.write(to: latents)
+    }
+
+    private func report(_ content: Content) throws {
+        if json { return try JSONReport(command: "generate", content: content).write() }
+        let results = content.results
+        let lines = [
+            "model      \(content.model.name)", "weights    \(content.weights.source)",
+            "images     \(results.drawn) drawn" + (results.present > 0 ? ", \(results.present) there already" : "")
+                + ", \(fixed(results.seconds, 2)) s, \(fixed(results.imagesPerSecond, 2)) a second",
+            "written    " + results.files.joined(separator: ", "),
+        ]
+        try Output.write(lines.joined(separator: "\n") + "\n")
+    }
+}
+
+/// What follows from the options and the model alone.
+private struct Plan {
+    private static let maximumGridPixels = 1 << 27
+
+    let options: GenerationOptions
+    let subjects: Subjects
+    private let columns: Int?
+    private let zoom: Int
+
+    init(_ command: GenerateCommand, _ card: ModelCard) throws {
+        let network = try Registry.denoiserSkeleton(of: card)
+        options = try Self.options(command, network)
+        subjects = try Subjects(command, network.conditioning, card)
+        columns = command.columns
+        zoom = command.zoom ?? max(1, 64 / network.sampleSize)
+        let drawsPictures = network.sampleSize == card.preprocessing.inputHeight
+        guard drawsPictures || command.output == nil && command.outputDir == nil && command.preview == nil else {
+            throw ZooError(
+                .usage, "\(card.name) draws latents, which become pictures in an image decoder",
+                expected: "--latents FILE.safetensors alone")
+        }
+        try refuseGrid(of: command.output == nil ? 1 : subjects.count, side: network.sampleSize)
+        try refuseGrid(
+            of: command.preview == nil ? 1 : min(subjects.count, command.batchSize), side: network.sampleSize)
+    }
+
+    private static func options(_ command: GenerateCommand, _ network: any Denoiser) throws -> GenerationOptions {
+        var options = GenerationOptions()
+        options.sampler = command.sampler == .ddpm ? .ddpm : .ddim(eta: command.eta)
+        options.respacing = command.steps
+        options.guidance = command.guidance
+        options.seed = command.seed
+        options.precision = command.precision.precision
+        guard let text = command.guidanceChannels else { return options }
+        guard let channels = text == "all" ? network.channels : Int(text) else {
+            throw ZooError(
+                .usage, "not a number of channels", at: "--guidance-channels", expected: "a number or all", found: text)
+        }
+        options.guidedChannels = channels
+        return options
+    }
+
+    private func columns(_ images: Int) -> Int {
+        min(columns ?? Int(Double(images).squareRoot().rounded(.up)), images)
+    }
+
+    private func refuseGrid(of images: Int, side: Int) throws {
+        let size = SamplePicture.gridSize(images, height: side, width: side, columns: columns(images), zoom: zoom)
+        guard size.height <= Self.maximumGridPixels / size.width else {
+            throw ZooError(
+                .usage, "the grid is too large", expected: "at most \(Self.maximumGridPixels) pixels",
+                found: "\(size.width) x \(size.height)", hint: "--output-dir writes single images")
+        }
+    }
+
+    /// Samples as the pictures they are.
+    func pictures(_ samples: Tensor) -> [RGBImage] { SamplePicture.digits(samples) }
+
+    func grid(_ samples: Tensor) -> RGBImage {
+        let pictures = pictures(samples)
+        return SamplePicture.grid(pictures, columns: columns(pictures.count), zoom: zoom)
+    }
+}
+
+/// What the images of a run show: the classes or captions in turn.
+private struct Subjects {
+    /// `class` or `captions`, as the text entries call it.
+    let kind: String
+    /// Images of the run.
+    let count: Int
+    let description: String
+    private let conditions: Condition
+    private let cycle: [Int]
+
+    init(_ command: GenerateCommand, _ conditioning: Conditioning, _ card: ModelCard) throws {
+        switch conditioning {
+        case .labels(let known):
+            if command.captions != nil {
+                throw ZooError(.usage, "\(card.name) draws classes", at: "--captions", expected: "--class")
+            }
+            cycle = try Self.labels(command.classes ?? "all", of: known, card)
+            conditions = .labels(Array(0..<known))
+            kind = "class"
+            description = command.classes == "all" ? "all" : cycle.map(String.init).joined(separator: ",")
+            count = command.count ?? (command.classes == nil ? min(cycle.count, 10) : cycle.count)
+        case .captions(let tokens, let channels):
+            guard let path = command.captions else {
+                throw ZooError(
+                    .usage, "\(card.name) draws captions", expected: "--captions FILE.safetensors",
+                    found: command.classes.map { "--class \($0)" })
+            }
+            conditions = .captions(try SafetensorsFile(path: path).captions(tokens: tokens, channels: channels))
+            cycle = Array(0..<conditions.count)
+            kind = "captions"
+            description = path
+            count = command.count ?? cycle.count
+        }
+    }
+
+    func condition(of numbers: [Int]) -> Condition { conditions.selecting(numbers.map { cycle[$0 % cycle.count] }) }
+
+    /// The classes or captions of these images.
+    func description(of numbers: [Int]) -> String {
+        numbers.map { "\(cycle[$0 % cycle.count])" }.joined(separator: ",")
+    }
+
+    private static func labels(_ text: String, of known: Int, _ card: ModelCard) throws -> [Int] {
+        if text == "all" { return Array(0..<known) }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { word in
+            let word = word.trimmingCharacters(in: .whitespaces)
+            if let label = Int(word), (0..<known).contains(label) { return label }
+            if card.labels == ImageNetClasses.labelSet, Int(word) == nil { return try ImageNetClasses.find(word).index }
+            throw ZooError(.usage, "no such class", at: "--class", expected: "0...\(known - 1), or all", found: word)
+        }
+    }
+}

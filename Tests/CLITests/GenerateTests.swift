@@ -1,0 +1,188 @@
+import Foundation
+import TestSupport
+import Testing
+import ZooCore
+import ZooIO
+import ZooImage
+
+/// `zoo generate`, and `zoo run` on diffusion models.
+@Suite struct GenerateTests {
+    private func bytes(_ path: String) throws -> Data { try Data(contentsOf: URL(filePath: path)) }
+
+    private func image(_ path: String) throws -> RGBImage {
+        try ImageDecoder.decode(file: path, limits: ResourceLimits()).image
+    }
+
+    private func pictures(_ folder: String) throws -> [String: Data] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".png") }
+        return Dictionary(uniqueKeysWithValues: try names.map { ($0, try bytes("\(folder)/\($0)")) })
+    }
+
+    @Test func drawsAPictureThatSaysHowItWasMade() throws {
+        let folder = try TemporaryFolder()
+        let result = try zooSucceeds([
+            "generate", "lit-nano", "--class", "7", "--steps", "10", "--seed", "18446744073709551615", "--output",
+            folder.path("seven.png"), "--quiet",
+        ])
+        #expect(result.errors.isEmpty)
+        #expect(result.output.contains("1 drawn") && result.output.contains("seven.png"))
+        let picture = try image(folder.path("seven.png"))
+        #expect((picture.height, picture.width) == (64, 64))
+        #expect(Set(picture.pixels).count > 2)
+        let text = String(decoding: try bytes(folder.path("seven.png")), as: UTF8.self)
+        for part in ["class\u{0}7", "model\u{0}lit-nano", "seed\u{0}18446744073709551615", "steps\u{0}10"] {
+            #expect(text.contains(part), "\(part)")
+        }
+    }
+
+    @Test func reportsTheRun() throws {
+        let folder = try TemporaryFolder()
+        let object = try zooSucceeds([
+            "generate", "dit-nano", "--class", "3,1", "--count", "5", "--steps", "ddim5", "--sampler", "ddim",
+            "--output",
+            folder.path("grid.png"), "--latents", folder.path("samples.safetensors"), "--columns", "5", "--zoom", "1",
+            "--guidance", "2", "--json", "--quiet",
+        ]).json()
+        #expect(object["command"] as? String == "generate")
+        let parameters = try #require(object["parameters"] as? [String: String])
+        #expect(parameters["class"] == "3,1" && parameters["guidance"] == "2.0")
+        #expect(parameters["sampler"] == "ddim, eta 0.0")
+        let results = try #require(object["results"] as? [String: Any])
+        #expect(results["drawn"] as? Int == 5 && results["trained"] as? Bool == true)
+        let grid = try image(folder.path("grid.png"))
+        #expect((grid.height, grid.width) == (10, 46))
+        let file = try SafetensorsFile(path: folder.path("samples.safetensors"))
+        #expect(try file.tensor("samples").shape == [5, 1, 8, 8])
+        #expect(file.metadata["class"] == "3,1,3,1,3")
+    }
+
+    @Test func determinismOverBatchesThreadsAndShards() throws {
+        let folder = try TemporaryFolder()
+        let common = ["generate", "lit-nano", "--count", "7", "--steps", "4", "--quiet", "--output-dir"]
+        try zooSucceeds(common + [folder.path("whole"), "--threads", "2"])
+        try zooSucceeds(common + [folder.path("single"), "--threads", "1", "--batch-size", "1"])
+        for shard in ["1/3", "0/3", "2/3"] {
+            try zooSucceeds(common + [folder.path("shards"), "--shard", shard, "--batch-size", "2"])
+        }
+        let whole = try pictures(folder.path("whole"))
+        #expect(whole.keys.sorted() == (0..<7).map { "00000\($0).png" })
+        #expect(try pictures(folder.path("single")) == whole)
+        #expect(try pictures(folder.path("shards")) == whole)
+    }
+
+    @Test func resumesWhereARunStopped() throws {
+        let folder = try TemporaryFolder()
+        let arguments = [
+            "generate", "dit-nano", "--count", "600", "--steps", "20", "--batch-size", "4", "--quiet", "--output-dir",
+            folder.path("digits"),
+        ]
+        let process = Process()
+        process.executableURL = try program()
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(["ZOO_HOME": "/nonexistent"]) { $1 }
+        let errors = Pipe()
+        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, errors)
+        try process.run()
+        while process.isRunning, !FileManager.default.fileExists(atPath: folder.path("digits/000003.png")) {
+            usleep(2000)
+        }
+        process.interrupt()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 130)
+        let message = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+        #expect(message.contains("interrupted after") && message.contains("the same command draws the others"))
+        let before = try pictures(folder.path("digits"))
+        #expect((4..<600).contains(before.count))
+
+        var shorter = arguments
+        shorter[3] = "\(before.count + 4)"
+        let result = try zooSucceeds(shorter)
+        #expect(result.output.contains("4 drawn, \(before.count) there already"))
+        let after = try pictures(folder.path("digits"))
+        #expect(after.count == before.count + 4)
+        for (name, data) in before { #expect(after[name] == data) }
+
+        let other = try zoo(shorter + ["--seed", "3"])
+        #expect(other.status == 64)
+        #expect(other.errors.contains("other parameters") && other.errors.contains("seed"))
+    }
+
+    @Test func previewShowsEveryStep() throws {
+        let folder = try TemporaryFolder()
+        try zooSucceeds([
+            "generate", "lit-nano", "--class", "all", "--steps", "6", "--quiet", "--preview", folder.path("steps"),
+            "--batch-size", "4", "--output", folder.path("digits.png"),
+        ])
+        let steps = try pictures(folder.path("steps"))
+        #expect(steps.keys.sorted() == (0..<6).map { "00\($0).png" })
+        #expect(Set(steps.values).count == 6)
+    }
+
+    @Test func rejectsWhatItCannotDraw() throws {
+        let folder = try TemporaryFolder()
+        let output = ["--output", folder.path("x.png")]
+        for arguments in [
+            [], ["lit-nano"], ["ravlt-nano"] + output, ["lit-nan"] + output, ["lit-nano", "--class", "10"] + output,
+            ["--class", "-1"] + output, ["--class", "seven"] + output, ["--class", ""] + output,
+            ["--class", "1,,2"] + output, ["--steps", "0"] + output, ["--steps", "1"] + output,
+            ["--steps", "1001"] + output, ["--steps", "ddim7777"] + output, ["--steps", "x"] + output,
+            ["--count", "0"] + output, ["--count", "99999999"] + output, ["--count", "x"] + output,
+            ["--seed", "-1"] + output, ["--seed", "18446744073709551616"] + output, ["--batch-size", "0"] + output,
+            ["--guidance", "nan"] + output, ["--guidance", "-1"] + output, ["--guidance-channels", "2"] + output,
+            ["--guidance-channels", "some"] + output, ["--eta", "0.5"] + output,
+            ["--sampler", "ddim", "--eta", "2"] + output, ["--sampler", "euler"] + output, ["--shard", "0/2"] + output,
+            ["--zoom", "0"] + output, ["--columns", "0"] + output, ["--captions", "x.safetensors"] + output,
+            ["--count", "1000000", "--zoom", "200"] + output, output + ["--output-dir", folder.path("d")],
+            ["--shard", "2/2", "--output-dir", folder.path("d")], ["--shard", "1", "--output-dir", folder.path("d")],
+            ["dit-xl-2"] + output, ["dit-xl-2", "--output-dir", folder.path("d")],
+            ["dit-xl-2", "--latents", folder.path("l"), "--preview", folder.path("p")],
+            ["lit-t2i-xl-2", "--latents", folder.path("l")],
+            ["lit-t2i-xl-2", "--class", "1", "--latents", folder.path("l")], ["--weights", "seeded:x"] + output,
+        ] {
+            try zooFails(["generate"] + arguments, with: 64)
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+        try zooFails(
+            ["generate", "dit-xl-2", "--latents", folder.path("l")], with: 66, mentioning: "DiT-XL-2-256x256.pt")
+        let truncated = folder.path("truncated.safetensors")
+        try bytes(Fixtures.inPackage("Models/Checkpoints/lit-nano.safetensors")).prefix(100_000)
+            .write(to: URL(filePath: truncated))
+        try zooFails(["generate", "--weights", truncated] + output, with: 65, mentioning: "truncated.safetensors")
+        let others = Fixtures.inPackage("Models/Checkpoints/dit-nano.safetensors")
+        try zooFails(["generate", "lit-nano", "--weights", others] + output, with: 65, mentioning: "blocks.0.attn")
+        try zooFails(["generate", "--output", folder.path("no/x.png")], with: 73, mentioning: "no/x.png")
+        try zooFails(["generate", "--output-dir", "/proc/nothing"], with: 73, mentioning: "/proc/nothing")
+        try zooFails(["generate", "--preview", "/proc/nothing"] + output, with: 73, mentioning: "/proc/nothing")
+        try zooFails(["generate", "--output", folder.path], with: 73, mentioning: folder.path)
+    }
+
+    /// The network by itself, as the contract of `zoo run` has it.
+    @Test func runAnswersSamples() throws {
+        let folder = try TemporaryFolder()
+        let golden = try SafetensorsFile(path: Fixtures.path("generation/lit-nano-digits.case.safetensors"))
+        let labels = try golden.int64s(of: "y")
+        for batch in ["3", "16"] {
+            var writer = SafetensorsWriter()
+            writer.add("x", try golden.tensor("z"))
+            writer.add("t", shape: [10], try golden.int64s(of: "t"))
+            writer.add("y", shape: [10], labels)
+            try writer.write(to: folder.path("in.safetensors"))
+            try zooSucceeds([
+                "run", "lit-nano", "--input", folder.path("in.safetensors"), "--output", folder.path("out.safetensors"),
+                "--batch-size", batch,
+            ])
+            let output = try SafetensorsFile(path: folder.path("out.safetensors")).tensor("output")
+            let expected = try golden.tensor("forward")
+            #expect(output.shape == expected.shape)
+            #expect(zip(output.values, expected.values).allSatisfy { abs($0 - $1) <= 1e-4 })
+        }
+        var writer = SafetensorsWriter()
+        writer.add("x", try golden.tensor("z"))
+        writer.add("t", try golden.tensor("z"))
+        writer.add("y", shape: [10], labels)
+        try writer.write(to: folder.path("wrong.safetensors"))
+        let arguments = ["run", "lit-nano", "--output", folder.path("o"), "--input"]
+        try zooFails(arguments + [folder.path("wrong.safetensors")], with: 65, mentioning: "640 timesteps")
+        try zooFails(arguments + [folder.path("in.safetensors"), "--intermediates"], with: 64, mentioning: "no stages")
+    }
+}
