@@ -8,6 +8,7 @@ import sys
 import torch
 from safetensors.numpy import load_file
 
+import dit
 import operators
 import ravlt
 import seeded
@@ -29,6 +30,16 @@ def cases(golden):
     yield from inline_cases(golden / "inline")
     yield from lit_cases(golden / "lit")
     yield from sla_cases(golden / "scatterformer")
+    yield from diffusion_cases(golden)
+
+
+def diffusion_cases(golden):
+    for area, name, large in (("dit", "dit-s-2", "DiT-S-2"), ("lit", "lit-s-2", "LiT-S-2")):
+        data = torch_file(golden / area / f"{large}.case.safetensors")
+        about = json.loads((golden / area / f"{large}.json").read_text())
+        latent = torch.from_numpy(seeded.image((1, 4, 32, 32)))
+        output = ravlt.load(dit.create(name), seeded.tensor)(latent, data["t"].float(), data["y"])
+        yield large, output, data["output"], about["noise_floor_fp32_vs_fp64"]["rel_to_max"]
 
 
 def operator_cases(folder, core):

@@ -11,6 +11,7 @@ import torch
 from safetensors.numpy import load_file
 
 import contest
+import dit
 import ravlt
 import runtimes
 import seeded
@@ -19,7 +20,7 @@ import vit
 from zoo import Zoo
 
 # The PyTorch twin of every family.
-TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin}
+TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin, "dit": dit, "lit": dit}
 
 # A forward pass in float32 errs by about 5e-7; a wrong epsilon in a norm already moves the logits by 1e-5 and more.
 TOLERANCE = 5e-6
@@ -34,42 +35,51 @@ def weights(specification):
     return lambda name, shape: seeded.tensor(name, shape, int(seed), factors)
 
 
-def flops(network, image):
+def inputs_of(twin, batch, image_size):
+    """Named inputs of a pass: an image, unless the twin has inputs of its own."""
+    if hasattr(twin, "inputs"):
+        return twin.inputs(batch, image_size)
+    return {"input": torch.from_numpy(seeded.image((batch, 3, image_size, image_size)))}
+
+
+def flops(network, inputs):
     """Twice the multiply-adds of all convolutions and matrix products of a pass."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
-        network(image)
+        network(*inputs)
     return counter.get_total_flops()
 
 
-def contestants(network, image, options, threads):
+def contestants(network, inputs, options, threads):
     for name in options.runtimes:
         if name == "zoo":
-            yield zoo_contestant(options, image, threads)
+            yield zoo_contestant(options, inputs, threads)
         else:
-            call = runtimes.ALL[name](network, (image,), threads)
+            call = runtimes.ALL[name](network, tuple(inputs.values()), threads)
             yield contest.Contestant.in_process(name, call)
 
 
-def zoo_contestant(options, image, threads):
+def zoo_contestant(options, inputs, threads):
     zoo = Zoo(options.zoo)
     common = [options.model, "--weights", options.weights, "--threads", str(threads)]
-    batch, _, size, _ = image.shape
-    setting = ["--batch", str(batch), "--image-size", str(size)]
+    batch = len(next(iter(inputs.values())))
+    setting = ["--batch", str(batch), "--image-size", str(options.image_size)]
+    arrays = {name: value.numpy() for name, value in inputs.items()}
+    result = getattr(TWINS[options.model.partition("-")[0]], "OUTPUT", "logits")
     return contest.Contestant(
-        "zoo", output=lambda: zoo.output(["run", *common], {"input": image.numpy()}, "logits"),
+        "zoo", output=lambda: zoo.output(["run", *common], arrays, result),
         measure=lambda runs: zoo.samples(["model", *common, *setting], runs))
 
 
 def arguments():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="ravlt-t", help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}")
-    parser.add_argument("--weights", default="seeded:1,.pos.weight=0.25", help="safetensors file or seeded rule")
+    parser.add_argument("model", nargs="?", default="ravlt-t", help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}, {dit,lit}-{s,b}-2")
+    parser.add_argument("--weights", help="safetensors file or seeded rule (default: seeded:1, tamed where it must be)")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--image-size", type=int, help="in pixels, also of latents (default: 224, or 256 for dit and lit)")
     parser.add_argument("--runtimes", nargs="+", choices=["zoo", *runtimes.ALL], default=["zoo", *runtimes.ALL],
                         help="the first one is what the others are compared with")
     parser.add_argument("--rounds", type=int, default=10, help="how often every runtime gets its turn")
@@ -85,15 +95,18 @@ def main():
     if options.cpus:
         os.sched_setaffinity(0, options.cpus)
     twin = TWINS[options.model.partition("-")[0]]
+    options.image_size = options.image_size or getattr(twin, "IMAGE_SIZE", 224)
+    options.weights = options.weights or "seeded:1" + (",.pos.weight=0.25" if twin is ravlt else "")
     plain = ravlt.load(twin.create(options.model), weights(options.weights))
     network = twin.simplified(plain)
     results = []
     for batch, threads in itertools.product(options.batch, options.threads):
-        image = torch.from_numpy(seeded.image((batch, 3, options.image_size, options.image_size)))
-        expected = plain.double()(image.double()).numpy()
-        work = flops(plain.float(), image)
+        inputs = inputs_of(twin, batch, options.image_size)
+        exact = [value.double() if value.is_floating_point() else value for value in inputs.values()]
+        expected = plain.double()(*exact).numpy()
+        work = flops(plain.float(), inputs.values())
         torch.compiler.reset()
-        rows = contest.hold(list(contestants(network, image, options, threads)), expected, TOLERANCE,
+        rows = contest.hold(list(contestants(network, inputs, options, threads)), expected, TOLERANCE,
                             options.rounds, options.runs)
         case = {"model": options.model, "weights": options.weights, "batch": batch, "image_size": options.image_size,
                 "gflop": work * 1e-9, "rows": rows}
