@@ -2,15 +2,15 @@
 import PackageDescription
 
 // The rooms of the house are described in ARCHITECTURE.md. Arrows point downward only:
-//   zoo -> ZooEval -> {ZooModels, ZooDatasets, ZooImage, ZooIO} -> ZooNN -> ZooCore -> CKernels
+//   zoo -> ZooEval -> {ZooModels, ZooDatasets, ZooImage, ZooMetrics, ZooIO} -> ZooNN -> ZooCore -> CKernels
 // A test reads this manifest's target graph and fails on an edge that is not in the picture.
 
 // Folders of CKernels that carry a README with the operator's mathematics (SwiftPM wants them named).
 let kernelReadmes = [
     "README.md", "activation/README.md", "attention/README.md", "conv/README.md", "dwconv/README.md",
     "fewhead/README.md", "filters/README.md", "gemm/README.md", "groupnorm/README.md", "inline/README.md",
-    "linear/README.md", "mala/README.md", "norm/README.md", "rala/README.md", "roofline/README.md", "rope/README.md",
-    "rowmap/README.md", "scan/README.md", "scattered/README.md", "softmax/README.md",
+    "linear/README.md", "mala/README.md", "norm/README.md", "pooling/README.md", "rala/README.md", "roofline/README.md",
+    "rope/README.md", "rowmap/README.md", "scan/README.md", "scattered/README.md", "softmax/README.md",
 ]
 
 let package = Package(
@@ -44,6 +44,7 @@ let package = Package(
         .target(name: "ZooIO", dependencies: ["ZooCore"]),
         .target(name: "ZooDiffusion", dependencies: ["ZooCore"]),
         .target(name: "ZooImage", dependencies: ["ZooCore", "CImageShim"]),
+        .target(name: "ZooMetrics", dependencies: ["ZooCore", "COpenBLAS"]),
         .target(
             name: "ZooModels", dependencies: ["ZooNN", "ZooCore", "CEmbedded"], path: "Models",
             exclude: ["README.md", "Checkpoints"]),
@@ -53,14 +54,14 @@ let package = Package(
         .target(
             name: "ZooEval",
             dependencies: [
-                "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
+                "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooMetrics", "ZooIO", "ZooNN", "ZooCore",
             ]),
         .target(name: "ZooBench", dependencies: ["ZooModels", "ZooIO", "ZooNN", "ZooCore", "CKernels"]),
         .executableTarget(
             name: "zoo",
             dependencies: [
-                "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN",
-                "ZooCore",
+                "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooMetrics", "ZooIO",
+                "ZooNN", "ZooCore",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
 
@@ -74,10 +75,12 @@ let package = Package(
         .testTarget(name: "ZooDiffusionTests", dependencies: ["ZooDiffusion", "ZooIO", "ZooCore", "TestSupport"]),
         .testTarget(
             name: "ZooImageTests", dependencies: ["ZooImage", "CImageShim", "ZooIO", "ZooCore", "TestSupport"]),
+        .testTarget(name: "ZooMetricsTests", dependencies: ["ZooMetrics", "ZooIO", "ZooCore", "TestSupport"]),
         .testTarget(
             name: "ZooModelsTests",
             dependencies: [
-                "CKernels", "ZooModels", "ZooNN", "ZooDiffusion", "ZooIO", "ZooCore", "CTestSupport", "TestSupport",
+                "CKernels", "ZooModels", "ZooNN", "ZooDiffusion", "ZooImage", "ZooIO", "ZooCore", "CTestSupport",
+                "TestSupport",
             ]),
         .testTarget(
             name: "ZooEvalTests",

@@ -1,5 +1,13 @@
 /// The CRC-32 checksum of zip and PNG (reflected polynomial 0xEDB88320), eight bytes at a step.
-package enum CRC32 {
+package struct CRC32 {
+    /// The checksum of what was taken in so far.
+    package private(set) var value: UInt32 = 0
+
+    package init() {}
+
+    /// Takes in the next bytes.
+    package mutating func update(_ bytes: UnsafeRawBufferPointer) { value = Self.checksum(bytes, after: value) }
+
     /// Table 0 advances by one byte; table t by one byte followed by t zero bytes.
     private static let tables: [UInt32] = {
         var tables = [UInt32](repeating: 0, count: 8 * 256)
@@ -13,10 +21,10 @@ package enum CRC32 {
         return tables
     }()
 
-    /// The checksum of `bytes`.
-    package static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
+    /// The checksum of `bytes`, or of bytes with the checksum `earlier` and `bytes` behind them.
+    package static func checksum(_ bytes: UnsafeRawBufferPointer, after earlier: UInt32 = 0) -> UInt32 {
         tables.withUnsafeBufferPointer { table in
-            var crc = ~UInt32(0)
+            var crc = ~earlier
             let whole = bytes.count / 8 * 8
             for start in stride(from: 0, to: whole, by: 8) {
                 let word =

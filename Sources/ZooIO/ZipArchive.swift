@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 import ZooCore
 
@@ -24,6 +25,8 @@ public enum ZipDefect: String, ParserDefect {
     case overlap = "zip.overlap"
     case missingEntry = "zip.missing-entry"
     case badChecksum = "zip.bad-checksum"
+    case badDeflate = "zip.bad-deflate"
+    case tooLarge = "zip.too-large"
 }
 
 /// What a zip archive may claim before it is refused.
@@ -31,6 +34,8 @@ public struct ZipLimits: Sendable {
     public var maxEntries = 262_144
     /// The longest entry name, in bytes.
     public var maxNameBytes = 1024
+    /// Bytes that a deflated entry may become; 0 refuses compressed entries.
+    public var maxInflatedBytes = 0
 
     public init() {}
 }
@@ -43,15 +48,20 @@ public struct ZipEntry: Sendable, Equatable {
     public let range: Range<Int>
     /// The checksum the archive promises for the content.
     public let crc32: UInt32
+    /// For a deflated entry, the bytes that it becomes.
+    public let inflatedSize: Int?
+
+    /// Bytes of the content.
+    public var size: Int { inflatedSize ?? range.count }
 }
 
-/// A read-only zip archive of stored (uncompressed) entries, in a mapped file or in memory: PyTorch checkpoints
-/// and packed sample datasets.
+/// A read-only zip archive, in a mapped file or in memory: PyTorch checkpoints, packed sample datasets, numpy's arrays.
+/// Entries are stored; deflated ones are read where the limits allow them.
 ///
 /// The reader is strict where tolerant readers disagree with each other: the end record is the end of the file
 /// (no archive comment), the central directory lies directly before it, each local header agrees with its
-/// directory entry, names are unique and plain, entries do not overlap. Contents are views, not copies; the
-/// checksum is verified when an entry is first read.
+/// directory entry, names are unique and plain, entries do not overlap. Stored contents are views, not copies,
+/// whose checksum is verified when the entry is first read; deflated ones are decompressed and verified at each reading.
 public final class ZipArchive: Sendable {
     /// What error messages call the archive.
     public let name: String
@@ -87,17 +97,59 @@ public final class ZipArchive: Sendable {
         }
         let entry = entries[position]
         return try region.withBytes(in: entry.range) { bytes in
-            if !verified.withLock({ $0[position] }) {
-                let checksum = CRC32.checksum(bytes)
-                guard checksum == entry.crc32 else {
-                    throw ZipDefect.badChecksum.error(
-                        "the content is damaged", at: name, expected: "CRC-32 \(hexadecimal(entry.crc32))",
-                        found: hexadecimal(checksum)
-                    ).naming(file: self.name)
+            guard let size = entry.inflatedSize else {
+                if !verified.withLock({ $0[position] }) {
+                    try verify(bytes, entry)
+                    verified.withLock { $0[position] = true }
                 }
-                verified.withLock { $0[position] = true }
+                return try body(bytes)
             }
-            return try body(bytes)
+            return try withInflated(bytes, entry, Inflater.inflate(_:into:), size) { inflated in
+                try verify(inflated, entry)
+                return try body(inflated)
+            }
+        }
+    }
+
+    /// Calls `body` with the first `count` bytes of an entry, or all of a shorter one, without verifying the checksum.
+    func withBeginning<R>(of entry: ZipEntry, count: Int, _ body: (UnsafeRawBufferPointer) throws -> R) throws -> R {
+        try region.withBytes(in: entry.range) { bytes in
+            guard let size = entry.inflatedSize else {
+                return try body(UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+            }
+            return try withInflated(bytes, entry, Inflater.inflate(beginningOf:into:), min(count, size), body)
+        }
+    }
+
+    private func withInflated<R>(
+        _ bytes: UnsafeRawBufferPointer, _ entry: ZipEntry,
+        _ inflate: (UnsafeRawBufferPointer, UnsafeMutableRawBufferPointer) throws -> Void, _ size: Int,
+        _ body: (UnsafeRawBufferPointer) throws -> R
+    ) throws -> R {
+        guard let memory = malloc(max(size, 1)) else {
+            throw ZipDefect.tooLarge.error(
+                "the entry does not fit into memory", at: entry.name, found: "\(size) bytes", kind: .limit
+            ).naming(file: name)
+        }
+        defer { free(memory) }
+        let inflated = UnsafeMutableRawBufferPointer(start: memory, count: size)
+        do {
+            try inflate(bytes, inflated)
+        } catch let error as ZooError {
+            var error = error
+            error.location = "\(entry.name), \(error.location ?? "")"
+            throw error.naming(file: name)
+        }
+        return try body(UnsafeRawBufferPointer(inflated))
+    }
+
+    private func verify(_ content: UnsafeRawBufferPointer, _ entry: ZipEntry) throws {
+        let checksum = CRC32.checksum(content)
+        guard checksum == entry.crc32 else {
+            throw ZipDefect.badChecksum.error(
+                "the content is damaged", at: entry.name, expected: "CRC-32 \(hexadecimal(entry.crc32))",
+                found: hexadecimal(checksum)
+            ).naming(file: name)
         }
     }
 

@@ -14,6 +14,8 @@ struct ZipDirectory {
 
     private enum Flag {
         static let encrypted: UInt16 = 1 << 0
+        /// How hard the compressor tried: says nothing about the data.
+        static let effort: UInt16 = 3 << 1
         static let descriptor: UInt16 = 1 << 3
         static let utf8: UInt16 = 1 << 11
     }
@@ -26,9 +28,20 @@ struct ZipDirectory {
         var name: String
         var nameBytes: Range<Int>
         var flags: UInt16
+        var method: UInt16
         var crc32: UInt32
+        /// Bytes in the archive.
+        var storedSize: Int
+        /// Bytes of the content.
         var size: Int
         var localOffset: Int
+    }
+
+    private enum Method {
+        static let stored: UInt16 = 0
+        static let deflated: UInt16 = 8
+        /// What deflate can make of one byte, rounded up.
+        static let highestRatio = 1040
     }
 
     private let bytes: UnsafeRawBufferPointer
@@ -66,7 +79,10 @@ struct ZipDirectory {
             let (data, extent) = try checkLocal(record, before: directory.lowerBound)
             extents.append(extent)
             if !record.name.hasSuffix("/") {
-                entries.append(ZipEntry(name: record.name, range: data, crc32: record.crc32))
+                entries.append(
+                    ZipEntry(
+                        name: record.name, range: data, crc32: record.crc32,
+                        inflatedSize: record.method == Method.deflated ? record.size : nil))
             }
         }
         guard reader.remaining == 0 else {
@@ -192,10 +208,11 @@ struct ZipDirectory {
         guard flags & Flag.encrypted == 0 else {
             throw ZipDefect.encrypted.error("the entry is encrypted", at: name)
         }
-        guard flags & ~(Flag.descriptor | Flag.utf8) == 0 else {
+        let isDeflated = method == Method.deflated && limits.maxInflatedBytes > 0
+        guard flags & ~(Flag.descriptor | Flag.utf8 | (isDeflated ? Flag.effort : 0)) == 0 else {
             throw ZipDefect.badFlags.error("the entry has unknown flags", at: name, found: "\(flags)")
         }
-        guard method == 0 else {
+        guard method == Method.stored || isDeflated else {
             throw ZipDefect.compressed.error(
                 "the entry is compressed", at: name, expected: "method 0 (stored)", found: "method \(method)",
                 hint: "repack the archive without compression (zip -0)")
@@ -203,7 +220,9 @@ struct ZipDirectory {
         try checkFileType(madeBy: madeBy, attributes: attributes, name)
         let wide = try readZip64(
             extra, name, sizes: [size, compressedSize, localOffset], disk: disk)
-        guard wide[0] == wide[1] else {
+        if isDeflated {
+            try checkInflation(of: wide[1], to: wide[0], name)
+        } else if wide[0] != wide[1] {
             throw ZipDefect.badSize.error(
                 "a stored entry must have one size", at: name, expected: "\(wide[0]) bytes", found: "\(wide[1])")
         }
@@ -211,7 +230,23 @@ struct ZipDirectory {
             throw ZipDefect.badSize.error("a folder must be empty", at: name, found: "\(wide[0]) bytes")
         }
         return Record(
-            name: name, nameBytes: nameBytes, flags: flags, crc32: crc32, size: wide[0], localOffset: wide[2])
+            name: name, nameBytes: nameBytes, flags: flags, method: method, crc32: crc32, storedSize: wide[1],
+            size: wide[0], localOffset: wide[2])
+    }
+
+    /// Refuses sizes that no compressor has reached, and those that the caller will not have.
+    private func checkInflation(of stored: Int, to size: Int, _ name: String) throws {
+        guard size / Method.highestRatio <= stored else {
+            throw ZipDefect.badSize.error(
+                "the entry claims to become impossibly large", at: name,
+                expected: "at most \(Method.highestRatio) times \(stored) bytes", found: "\(size)")
+        }
+        guard size <= limits.maxInflatedBytes else {
+            throw ZipDefect.tooLarge.error(
+                "the compressed entry is too large", at: name, expected: "at most \(limits.maxInflatedBytes) bytes",
+                found: "\(size)", hint: "store it without compression: numpy.savez instead of savez_compressed",
+                kind: .limit)
+        }
     }
 
     /// A relative path without tricks. Names are labels here, but a label that means another place to another
@@ -307,18 +342,20 @@ struct ZipDirectory {
         guard bytes[nameBytes].elementsEqual(bytes[record.nameBytes]) else {
             throw mismatch(record, "has another name")
         }
-        guard flags == record.flags, method == 0 else { throw mismatch(record, "has other flags or another method") }
+        guard flags == record.flags, method == record.method else {
+            throw mismatch(record, "has other flags or another method")
+        }
         // With a data descriptor the local header may leave checksum and sizes at zero: they follow the content.
         let deferred = flags & Flag.descriptor != 0
         guard crc32 == record.crc32 || (deferred && crc32 == 0) else { throw mismatch(record, "has another checksum") }
         var wide = try zip64Field(extra, record.name)
-        for value in [size, compressedSize] {
+        for (value, promised) in [(size, record.size), (compressedSize, record.storedSize)] {
             let actual = value == .max ? try wide?.size("a zip64 size") ?? Int(value) : Int(value)
-            guard actual == record.size || (deferred && (actual == 0 || value == .max)) else {
+            guard actual == promised || (deferred && (actual == 0 || value == .max)) else {
                 throw mismatch(record, "has another size")
             }
         }
-        let data = try reader.take(record.size, "the content of \(record.name)")
+        let data = try reader.take(record.storedSize, "the content of \(record.name)")
         if deferred { try checkDescriptor(&reader, record) }
         return (data, record.localOffset..<reader.offset)
     }
@@ -330,7 +367,7 @@ struct ZipDirectory {
         let crc32 = try reader.integer(UInt32.self, "a data descriptor")
         var narrow = reader
         let narrowSizes = try (0..<2).map { _ in Int(try narrow.integer(UInt32.self, "a data descriptor")) }
-        let fits = { (sizes: [Int]) in sizes.allSatisfy { $0 == record.size } }
+        let fits = { (sizes: [Int]) in sizes == [record.storedSize, record.size] }
         if fits(narrowSizes) {
             reader = narrow
         } else {

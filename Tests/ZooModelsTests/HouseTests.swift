@@ -12,13 +12,15 @@ import Testing
         "ZooIO": ["ZooCore"],
         "ZooDiffusion": ["ZooCore"],
         "ZooImage": ["ZooCore", "CImageShim"],
+        "ZooMetrics": ["ZooCore", "COpenBLAS"],
         "ZooModels": ["ZooNN", "ZooCore", "CEmbedded"],
         "ZooDatasets": ["ZooCore", "ZooIO", "CEmbedded"],
-        "ZooEval": ["ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN", "ZooCore"],
+        "ZooEval": ["ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooMetrics", "ZooIO", "ZooNN", "ZooCore"],
         "ZooBench": ["ZooModels", "ZooIO", "ZooNN", "ZooCore", "CKernels"],
         "zoo": [
-            "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
-            "ArgumentParser", "CKernels", "CImageShim",
+            "ZooEval", "ZooBench", "ZooModels", "ZooDatasets", "ZooDiffusion", "ZooImage", "ZooMetrics", "ZooIO",
+            "ZooNN",
+            "ZooCore", "ArgumentParser", "CKernels", "CImageShim",
         ],
     ]
 
