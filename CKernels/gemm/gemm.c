@@ -7,18 +7,19 @@
 
 /* Indexed by ck_isa and by whether weights are bf16. */
 static const ck_product_kernels product_table[CK_ISA_COUNT][2] = {
-    [CK_ISA_PORTABLE] = {{ck_multiply_portable, ck_normalise_portable, NULL, 0},
-                         {ck_multiply_bf16_portable, ck_normalise_portable, ck_round_portable, 2}},
+    [CK_ISA_PORTABLE] = {{ck_multiply_portable, ck_normalise_portable, ck_activate_portable, NULL, 0},
+                         {ck_multiply_bf16_portable, ck_normalise_portable, ck_activate_portable, ck_round_portable, 2}},
 #if defined(__x86_64__)
-    [CK_ISA_AVX2] = {{ck_multiply_avx2, ck_normalise_avx2, NULL, 0},
-                     {ck_multiply_bf16_avx2, ck_normalise_avx2, ck_round_avx2, 2}},
-    [CK_ISA_AVX512] = {{ck_multiply_avx512, ck_normalise_avx512, NULL, 0},
-                       {ck_multiply_bf16_avx512, ck_normalise_avx512, ck_round_avx512, 2}},
+    [CK_ISA_AVX2] = {{ck_multiply_avx2, ck_normalise_avx2, ck_activate_avx2, NULL, 0},
+                     {ck_multiply_bf16_avx2, ck_normalise_avx2, ck_activate_avx2, ck_round_avx2, 2}},
+    [CK_ISA_AVX512] = {{ck_multiply_avx512, ck_normalise_avx512, ck_activate_avx512, NULL, 0},
+                       {ck_multiply_bf16_avx512, ck_normalise_avx512, ck_activate_avx512, ck_round_avx512, 2}},
 #endif
 };
 
 #if defined(__x86_64__)
-static const ck_product_kernels bf16_dot = {ck_multiply_bf16_avx512bf16, ck_normalise_avx512, ck_round_avx512bf16, 1};
+static const ck_product_kernels bf16_dot = {ck_multiply_bf16_avx512bf16, ck_normalise_avx512, ck_activate_avx512,
+                                            ck_round_avx512bf16, 1};
 #endif
 
 const ck_product_kernels *ck_product_kernels_for(ck_isa isa, int bf16) {
@@ -56,7 +57,7 @@ void ck_gemm_pack_bf16(size_t n, size_t taps, size_t channels, const float *weig
 }
 
 ck_status ck_epilogue_check(const ck_epilogue *epilogue, size_t n) {
-    if (epilogue->activation > CK_ACTIVATION_GELU_TANH) return CK_BAD_ARGUMENT;
+    if (epilogue->activation > CK_ACTIVATION_RELU) return CK_BAD_ARGUMENT;
     if (epilogue->residual && epilogue->residual_stride < n) return CK_BAD_ARGUMENT;
     return CK_OK;
 }

@@ -155,6 +155,7 @@ CK_INLINE void finish(const ck_activation activation, vf v, const float *scale, 
     if (activation == CK_ACTIVATION_GELU) v = v_gelu(v);
     if (activation == CK_ACTIVATION_SILU) v = v_silu(v);
     if (activation == CK_ACTIVATION_GELU_TANH) v = v_gelu_tanh(v);
+    if (activation == CK_ACTIVATION_RELU) v = v_max(v_zero(), v); /* in this order a NaN stays one */
     if (scale) v = v_mul(v, count == VL ? v_load(scale) : v_load_n(scale, count));
     if (residual) v = v_add(v, count == VL ? v_load(residual) : v_load_n(residual, count));
     if (count == VL) {
@@ -165,13 +166,13 @@ CK_INLINE void finish(const ck_activation activation, vf v, const float *scale, 
 }
 
 CK_INLINE void finish_rows(const ck_product *p, const ck_activation activation, size_t row, size_t rows, size_t column,
-                           const float *sums) {
+                           size_t gap, const float *sums) {
     const ck_epilogue *const e = &p->epilogue;
     const size_t columns = ck_smaller(p->n - column, TILE_COLUMNS);
     const size_t out_stride = p->out_stride, residual_stride = e->residual ? e->residual_stride : 0;
     const float *const scale = e->scale ? e->scale + column : NULL;
     const float *residual = e->residual ? e->residual + row * residual_stride + column : NULL;
-    float *out = p->out + row * out_stride + column;
+    float *out = p->out + row * out_stride + gap + column;
     for (; rows > 0; rows--, sums += TILE_COLUMNS, out += out_stride, residual += residual_stride) {
         if (columns == TILE_COLUMNS) {
             finish(activation, v_load(sums), scale, residual, out, VL);
@@ -186,12 +187,13 @@ CK_INLINE void finish_rows(const ck_product *p, const ck_activation activation, 
 }
 
 /* The ends of a tile that can't be reached in registers: activations, and panels wider than what is left of n. */
-static void finish_tile(const ck_product *p, size_t row, size_t rows, size_t column, const float *sums) {
+static void finish_tile(const ck_product *p, size_t row, size_t rows, size_t column, size_t gap, const float *sums) {
     switch (p->epilogue.activation) {
-    case CK_ACTIVATION_GELU: finish_rows(p, CK_ACTIVATION_GELU, row, rows, column, sums); break;
-    case CK_ACTIVATION_SILU: finish_rows(p, CK_ACTIVATION_SILU, row, rows, column, sums); break;
-    case CK_ACTIVATION_GELU_TANH: finish_rows(p, CK_ACTIVATION_GELU_TANH, row, rows, column, sums); break;
-    default: finish_rows(p, CK_ACTIVATION_NONE, row, rows, column, sums); break;
+    case CK_ACTIVATION_GELU: finish_rows(p, CK_ACTIVATION_GELU, row, rows, column, gap, sums); break;
+    case CK_ACTIVATION_SILU: finish_rows(p, CK_ACTIVATION_SILU, row, rows, column, gap, sums); break;
+    case CK_ACTIVATION_GELU_TANH: finish_rows(p, CK_ACTIVATION_GELU_TANH, row, rows, column, gap, sums); break;
+    case CK_ACTIVATION_RELU: finish_rows(p, CK_ACTIVATION_RELU, row, rows, column, gap, sums); break;
+    default: finish_rows(p, CK_ACTIVATION_NONE, row, rows, column, gap, sums); break;
     }
 }
 
@@ -221,18 +223,19 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
     }
     const size_t tiles = ck_divide_up(source->line_rows, TILE_ROWS);
     const size_t least = source->line_rows / tiles, higher = source->line_rows % tiles;
-    for (size_t line = 0; line < source->lines; line++) {
+    size_t gap = 0;
+    for (size_t line = 0; line < source->lines; line++, gap += source->out_gap) {
         t.from = source->from + line * source->line_stride;
         for (size_t index = 0; index < tiles; index++) {
             const size_t rows = least + (index < higher);
             t.ahead = next + index % 4 * (steps * CK_PANEL / 4);
-            t.end = p->out + row * p->out_stride + column;
+            t.end = p->out + row * p->out_stride + gap + column;
             if (direct) {
-                t.out = p->out + row * p->out_stride + column;
+                t.out = p->out + row * p->out_stride + gap + column;
                 t.residual = e->residual ? e->residual + row * e->residual_stride + column : NULL;
             }
             run_tile(rows, &t);
-            if (!direct) finish_tile(p, row, rows, column, sums);
+            if (!direct) finish_tile(p, row, rows, column, gap, sums);
             t.from += rows * source->row_stride;
             row += rows;
         }
@@ -293,5 +296,18 @@ static void normalise(const ck_gemm_args *args, const float *x, size_t rows, flo
 void CK_NAME(ck_normalise)(const ck_gemm_args *args, size_t row, size_t rows, float *to, size_t stride) {
     for (size_t r = 0; r < rows; r += VL)
         normalise(args, args->x + (row + r) * args->x_stride, ck_smaller(VL, rows - r), to + r * stride, stride);
+}
+
+void CK_NAME(ck_activate)(size_t rows, size_t k, const float *from, size_t from_stride, const float *factor,
+                          const float *offset, float *to, size_t to_stride) {
+    for (; rows > 0; rows--, from += from_stride, to += to_stride) {
+        size_t i = 0;
+        for (; i + VL <= k; i += VL)
+            v_store(to + i, v_silu(v_fma(v_load(from + i), v_load(factor + i), v_load(offset + i))));
+        if (i == k) continue;
+        const size_t n = k - i;
+        const vf value = v_fma(v_load_n(from + i, n), v_load_n(factor + i, n), v_load_n(offset + i, n));
+        v_store_n(to + i, v_silu(value), n);
+    }
 }
 #endif

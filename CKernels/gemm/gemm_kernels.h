@@ -16,11 +16,12 @@
 /**
  * Rows of a product as they lie in memory, counted in words of four bytes: a word is a float, or a pair of bf16 where
  * the processor multiplies those. `lines` lines of `line_rows` rows each (a matrix is one line, in a convolution a line
- * is a row of output pixels), every row `runs` runs of `run` words.
+ * is a row of output pixels), every row `runs` runs of `run` words. Outputs of neighbouring lines are `out_gap` floats
+ * further apart than dense ones.
  */
 typedef struct {
     const float *from;
-    size_t lines, line_stride;
+    size_t lines, line_stride, out_gap;
     size_t line_rows, row_stride;
     size_t runs, run_stride, run;
 } ck_rows;
@@ -40,12 +41,17 @@ typedef void ck_multiply(const ck_product *product, const ck_rows *rows, size_t 
 /** Writes `rows` layer-normalised rows of a product from `row` on, `stride` floats (at least k, whole 16s) apart. */
 typedef void ck_normalise(const ck_gemm_args *args, size_t row, size_t rows, float *to, size_t stride);
 
+/** Writes silu(x * factor + offset) for rows of k floats, with a factor and an offset per column. */
+typedef void ck_activate(size_t rows, size_t k, const float *from, size_t from_stride, const float *factor,
+                         const float *offset, float *to, size_t to_stride);
+
 /** Writes rows of k floats, rounded to bf16, as the words that the product reads; a zero beside an odd last one. */
 typedef void ck_round(size_t rows, size_t k, const float *from, size_t from_stride, float *to, size_t to_stride);
 
 typedef struct {
     ck_multiply *multiply;
     ck_normalise *normalise;
+    ck_activate *activate;
     ck_round *round;   /**< NULL: inputs are taken as they are */
     size_t pair_words; /**< words of a pair of rounded inputs: 2 floats, or 1 pair of bf16 */
 } ck_product_kernels;
@@ -76,7 +82,8 @@ static inline size_t ck_kind_stride(size_t k) { return ck_divide_up(k, 16) * 16 
 
 #define CK_DECLARE_PRODUCT(isa)                                                                                        \
     ck_multiply ck_multiply_##isa;                                                                                     \
-    ck_normalise ck_normalise_##isa;
+    ck_normalise ck_normalise_##isa;                                                                                   \
+    ck_activate ck_activate_##isa;
 #define CK_DECLARE_PRODUCT_BF16(isa)                                                                                   \
     ck_multiply ck_multiply_bf16_##isa;                                                                                \
     ck_round ck_round_##isa;

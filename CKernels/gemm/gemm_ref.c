@@ -12,6 +12,7 @@ float ck_finish_ref(const ck_epilogue *epilogue, double product, size_t row, siz
     if (epilogue->activation == CK_ACTIVATION_SILU) v = v / (1 + exp(-v));
     if (epilogue->activation == CK_ACTIVATION_GELU_TANH)
         v = 0.5 * v * (1 + tanh(0.79788456080286535588 * (v + 0.044715 * v * v * v)));
+    if (epilogue->activation == CK_ACTIVATION_RELU && v < 0) v = 0;
     if (epilogue->scale) v *= epilogue->scale[column];
     if (epilogue->residual) v += epilogue->residual[row * epilogue->residual_stride + column];
     return (float)v;

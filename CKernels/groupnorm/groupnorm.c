@@ -26,6 +26,7 @@ typedef struct {
     size_t width, runs;
     float *sums, *squares; /* [batch][runs] */
     float *factor, *offset;
+    size_t factor_width; /* of their rows */
 } job;
 
 static size_t row_width(const ck_group_norm_args *args) { return (args->channels + 15) / 16 * 16; }
@@ -45,6 +46,12 @@ static ck_status check(const ck_context *context, const ck_group_norm_args *args
     if (__builtin_mul_overflow(args->batch, args->pixels, &rows)) return CK_BAD_SHAPE;
     if (__builtin_mul_overflow(rows, 4 * sizeof(float) * row_width(args), &floats)) return CK_BAD_SHAPE;
     return CK_OK;
+}
+
+static job job_of(const ck_context *context, const ck_group_norm_args *args, float *scratch) {
+    job own = {.args = args, .isa = context->isa, .width = row_width(args), .runs = run_count(args), .sums = scratch};
+    own.squares = own.sums + args->batch * own.runs * own.width;
+    return own;
 }
 
 static void moments_task(void *arguments, size_t task, size_t worker) {
@@ -81,8 +88,8 @@ static void combine_task(void *arguments, size_t task, size_t worker) {
     variance /= count;
     for (size_t c = first; c < first + members; c++) {
         const double factor = args->gamma[c] / sqrt(variance + args->epsilon);
-        own->factor[b * own->width + c] = (float)factor;
-        own->offset[b * own->width + c] = (float)(args->beta[c] - factor * mean);
+        own->factor[b * own->factor_width + c] = (float)factor;
+        own->offset[b * own->factor_width + c] = (float)(args->beta[c] - factor * mean);
     }
 }
 
@@ -90,8 +97,8 @@ static void apply_task(void *arguments, size_t task, size_t worker) {
     (void)worker;
     const job *const own = arguments;
     const size_t b = task / own->runs, run = task % own->runs;
-    applies[own->isa](own->args, b, run * CK_GROUP_NORM_RUN, run_length(own, run), own->factor + b * own->width,
-                      own->offset + b * own->width);
+    applies[own->isa](own->args, b, run * CK_GROUP_NORM_RUN, run_length(own, run), own->factor + b * own->factor_width,
+                      own->offset + b * own->factor_width);
 }
 
 static void specified_task(void *arguments, size_t task, size_t worker) {
@@ -103,6 +110,12 @@ static void specified_task(void *arguments, size_t task, size_t worker) {
 size_t ck_group_norm_scratch(const ck_context *context, const ck_group_norm_args *args) {
     if (check(context, args) != CK_OK || context->isa == CK_ISA_REF) return 0;
     return args->batch * (2 * run_count(args) + 2) * row_width(args) * sizeof(float);
+}
+
+/* Factor and offset of every channel, in rows of the job's width. */
+static void find_factors(const ck_context *context, job *own) {
+    ck_pool_run(context->pool, own->args->batch * own->runs, moments_task, own);
+    ck_pool_run(context->pool, own->args->batch * own->args->groups, combine_task, own);
 }
 
 ck_status ck_group_norm_f32(const ck_context *context, const ck_group_norm_args *args, void *scratch) {
@@ -117,12 +130,41 @@ ck_status ck_group_norm_f32(const ck_context *context, const ck_group_norm_args 
         return CK_OK;
     }
     if (scratch == NULL) return CK_BAD_ARGUMENT;
-    job own = {.args = &copy, .isa = context->isa, .width = row_width(args), .runs = run_count(args), .sums = scratch};
-    own.squares = own.sums + args->batch * own.runs * own.width;
+    job own = job_of(context, &copy, scratch);
     own.factor = own.squares + args->batch * own.runs * own.width;
     own.offset = own.factor + args->batch * own.width;
-    ck_pool_run(context->pool, args->batch * own.runs, moments_task, &own);
-    ck_pool_run(context->pool, groups, combine_task, &own);
+    own.factor_width = own.width;
+    find_factors(context, &own);
     ck_pool_run(context->pool, args->batch * own.runs, apply_task, &own);
+    return CK_OK;
+}
+
+static void specified_factors_task(void *arguments, size_t task, size_t worker) {
+    (void)worker;
+    const ck_group_norm_factors_args *const args = arguments;
+    ck_group_norm_factors_ref(args, task / args->norm.groups, task % args->norm.groups);
+}
+
+size_t ck_group_norm_factors_scratch(const ck_context *context, const ck_group_norm_factors_args *args) {
+    return args == NULL ? 0 : ck_group_norm_scratch(context, &args->norm);
+}
+
+ck_status ck_group_norm_factors_f32(const ck_context *context, const ck_group_norm_factors_args *args, void *scratch) {
+    const ck_status status = args == NULL ? CK_BAD_ARGUMENT : check(context, &args->norm);
+    if (status != CK_OK) return status;
+    const ck_group_norm_args *const norm = &args->norm;
+    if (!norm->x || !norm->gamma || !norm->beta || !args->factor || !args->offset) return CK_BAD_ARGUMENT;
+    if (norm->x_stride < norm->channels) return CK_BAD_ARGUMENT;
+    ck_group_norm_factors_args copy = *args;
+    if (context->isa == CK_ISA_REF) {
+        ck_pool_run(context->pool, norm->batch * norm->groups, specified_factors_task, &copy);
+        return CK_OK;
+    }
+    if (scratch == NULL) return CK_BAD_ARGUMENT;
+    job own = job_of(context, &copy.norm, scratch);
+    own.factor = copy.factor;
+    own.offset = copy.offset;
+    own.factor_width = norm->channels;
+    find_factors(context, &own);
     return CK_OK;
 }

@@ -22,5 +22,6 @@ ck_group_norm_apply ck_group_norm_apply_portable, ck_group_norm_apply_avx2, ck_g
 
 /** The specification: one group of one batch element. */
 void ck_group_norm_ref(const ck_group_norm_args *args, size_t b, size_t group);
+void ck_group_norm_factors_ref(const ck_group_norm_factors_args *args, size_t b, size_t group);
 
 #endif

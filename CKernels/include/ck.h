@@ -14,6 +14,7 @@
 #include "ck_map.h"
 #include "ck_norm.h"
 #include "ck_pool.h"
+#include "ck_pooling.h"
 #include "ck_roofline.h"
 #include "ck_rope.h"
 #include "ck_scattered.h"

@@ -9,8 +9,9 @@
 typedef enum {
     CK_ACTIVATION_NONE = 0,
     CK_ACTIVATION_GELU = 1, /**< exact: x * (1 + erf(x / sqrt 2)) / 2 */
-    CK_ACTIVATION_SILU = 2,     /**< x / (1 + exp(-x)) */
-    CK_ACTIVATION_GELU_TANH = 3 /**< x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 */
+    CK_ACTIVATION_SILU = 2,      /**< x / (1 + exp(-x)) */
+    CK_ACTIVATION_GELU_TANH = 3, /**< x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 */
+    CK_ACTIVATION_RELU = 4       /**< max(x, 0) */
 } ck_activation;
 
 /**

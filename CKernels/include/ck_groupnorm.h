@@ -27,4 +27,16 @@ size_t ck_group_norm_scratch(const ck_context *context, const ck_group_norm_args
 /** One pass over x for the moments, one for the result; order of summation: groupnorm/README.md. */
 ck_status ck_group_norm_f32(const ck_context *context, const ck_group_norm_args *args, void *scratch);
 
+/** A group norm without its last pass, for a kernel that applies it to what it reads. */
+typedef struct {
+    ck_group_norm_args norm; /**< `silu` and `out` do not matter */
+    float *factor, *offset;  /**< [batch][channels] each: the norm is x * factor + offset */
+} ck_group_norm_factors_args;
+
+/** Bytes of scratch (64-byte aligned) that `ck_group_norm_factors_f32` needs. */
+size_t ck_group_norm_factors_scratch(const ck_context *context, const ck_group_norm_factors_args *args);
+
+/** One pass over x. */
+ck_status ck_group_norm_factors_f32(const ck_context *context, const ck_group_norm_factors_args *args, void *scratch);
+
 #endif

@@ -99,6 +99,11 @@ extension ck_conv_args: ReplayableCall {
     ) -> ck_conv_args {
         var copy = self
         copy.x = UnsafePointer(noise(batch * height * width * x_stride))
+        if factor != nil {
+            copy.factor = UnsafePointer(noise(batch * channels))
+            copy.offset = UnsafePointer(noise(batch * channels))
+        }
+        copy.out_line_stride = 0
         let taps = kernel_height * kernel_width
         let count =
             packed_bf16 == nil

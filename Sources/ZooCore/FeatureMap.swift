@@ -47,6 +47,14 @@ package struct FeatureMap {
             base: base + range.lowerBound * tokens * stride)
     }
 
+    /// Some rows of a batch of one image, in place.
+    package func lines(_ range: Range<Int>) -> FeatureMap {
+        precondition(batch == 1, "rows of \(batch) images do not follow each other")
+        return FeatureMap(
+            batch: 1, height: range.count, width: width, channels: channels, stride: stride,
+            base: base + range.lowerBound * width * stride)
+    }
+
     /// The batch in consecutive groups of about `rows` tokens, at least one image each.
     package func groups(rows: Int) -> ImageGroups {
         ImageGroups(batch: batch, size: max(1, rows / max(tokens, 1)))

@@ -68,6 +68,7 @@ extension ck_epilogue {
         case CK_ACTIVATION_GELU: text += " gelu"
         case CK_ACTIVATION_SILU: text += " silu"
         case CK_ACTIVATION_GELU_TANH: text += " gelu_tanh"
+        case CK_ACTIVATION_RELU: text += " relu"
         default: break
         }
         if scale != nil { text += " scale" }
@@ -85,13 +86,13 @@ extension ck_conv_args: KernelCall {
     package var kind: KernelKind { .convolution }
     package var shape: String {
         "\(batch)x\(height)x\(width)x\(channels)->\(out_channels) k\(kernel_height)x\(kernel_width) s\(stride)"
-            + (packed_bf16 == nil ? "" : " bf16") + epilogue.shape
+            + (packed_bf16 == nil ? "" : " bf16") + (factor == nil ? "" : " norm silu") + epilogue.shape
     }
 
     /// Pixels of all outputs.
     package var outputPixels: Int {
-        batch * ck_conv_output(height, kernel_height, stride, padding)
-            * ck_conv_output(width, kernel_width, stride, padding)
+        batch * ck_conv_output(height, kernel_height, stride, padding.top + padding.bottom)
+            * ck_conv_output(width, kernel_width, stride, padding.left + padding.right)
     }
 
     package var multiplyAdds: Int { outputPixels * out_channels * channels * kernel_height * kernel_width }
@@ -160,6 +161,42 @@ extension ck_group_norm_args: KernelCall {
         _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
     ) -> ck_status {
         withUnsafePointer(to: self) { ck_group_norm_f32(context, $0, scratch) }
+    }
+}
+
+extension ck_group_norm_factors_args: KernelCall {
+    package var kind: KernelKind { .norm }
+    package var shape: String { norm.shape + " factors" }
+    /// One for each of mean and variance.
+    package var multiplyAdds: Int { 2 * norm.batch * norm.pixels * norm.channels }
+    package var bytes: Int { 4 * norm.channels * (norm.batch * (norm.pixels + 2) + 2) }
+
+    package func scratch(_ context: UnsafePointer<ck_context>) -> Int {
+        withUnsafePointer(to: self) { ck_group_norm_factors_scratch(context, $0) }
+    }
+
+    package func callAsFunction(
+        _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
+    ) -> ck_status {
+        withUnsafePointer(to: self) { ck_group_norm_factors_f32(context, $0, scratch) }
+    }
+}
+
+extension ck_pooling_args: KernelCall {
+    package var kind: KernelKind { .pooling }
+    package var shape: String { "\(batch)x\(height)x\(width)x\(channels) k\(kernel)x\(kernel) s\(stride)" }
+    private var outputPixels: Int {
+        batch * ck_conv_output(height, kernel, stride, 2 * padding) * ck_conv_output(width, kernel, stride, 2 * padding)
+    }
+    package var multiplyAdds: Int { outputPixels * channels * kernel * kernel }
+    package var bytes: Int { 4 * channels * (batch * height * width + outputPixels) }
+
+    package func scratch(_ context: UnsafePointer<ck_context>) -> Int { 0 }
+
+    package func callAsFunction(
+        _ context: UnsafePointer<ck_context>, scratch: UnsafeMutableRawPointer
+    ) -> ck_status {
+        withUnsafePointer(to: self) { ck_pooling_f32(context, $0) }
     }
 }
 

@@ -9,6 +9,7 @@ package enum Activation: Sendable {
     /// The tanh approximation, as diffusion transformers have it.
     case geluTanh
     case silu
+    case relu
 
     fileprivate var ck: ck_activation {
         switch self {
@@ -16,6 +17,7 @@ package enum Activation: Sendable {
         case .gelu: CK_ACTIVATION_GELU
         case .geluTanh: CK_ACTIVATION_GELU_TANH
         case .silu: CK_ACTIVATION_SILU
+        case .relu: CK_ACTIVATION_RELU
         }
     }
 }

@@ -23,6 +23,24 @@ package struct GroupNorm: Sendable {
         bias = w.tensor("bias", [channels])
     }
 
+    /// What the norm does to the channels of each image of `x`, from the workspace; one pass over `x`.
+    package func factors(of x: FeatureMap, on runtime: Runtime) -> ChannelFactors {
+        let count = x.batch * channels
+        let result = ChannelFactors(
+            factor: runtime.workspace.floats(count), offset: runtime.workspace.floats(count))
+        weight.withUnsafeBufferPointer { gamma in
+            bias.withUnsafeBufferPointer { beta in
+                let norm = ck_group_norm_args(
+                    batch: x.batch, pixels: x.tokens, channels: channels, groups: groups, x: x.base,
+                    x_stride: x.stride, gamma: gamma.baseAddress, beta: beta.baseAddress, epsilon: epsilon, silu: 0,
+                    out: nil, out_stride: 0)
+                runtime.run(
+                    ck_group_norm_factors_args(norm: norm, factor: result.factor, offset: result.offset), in: name)
+            }
+        }
+        return result
+    }
+
     /// Writes to `output`, which has the shape of `x` and may be `x` itself.
     package func callAsFunction(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
         weight.withUnsafeBufferPointer { gamma in

@@ -1,4 +1,5 @@
 import CKernels
+import Foundation
 import Testing
 import ZooCore
 
@@ -12,7 +13,13 @@ struct Convolution: CustomTestStringConvertible {
     var kernel: (height: Int, width: Int) = (3, 3)
     var stride = 1
     var padding = 1
+    /// More zeros on the bottom and on the right than on the other sides.
+    var extra = 0
     var pixelPadding = 0
+    /// Whether the input goes through a norm and SiLU.
+    var activated = false
+    /// Whether the outputs are every second pixel of every second row.
+    var interleaved = false
     var ends = Ends()
 
     var testDescription: String {
@@ -20,8 +27,8 @@ struct Convolution: CustomTestStringConvertible {
             + "padding \(padding)"
     }
 
-    var outHeight: Int { ck_conv_output(height, kernel.height, stride, padding) }
-    var outWidth: Int { ck_conv_output(width, kernel.width, stride, padding) }
+    var outHeight: Int { ck_conv_output(height, kernel.height, stride, 2 * padding + extra) }
+    var outWidth: Int { ck_conv_output(width, kernel.width, stride, 2 * padding + extra) }
     var k: Int { kernel.height * kernel.width * channels }
 
     /// Borders, strides that miss the last row, kernels larger than the image, patches, non-square everything.
@@ -46,6 +53,19 @@ struct Convolution: CustomTestStringConvertible {
         Convolution(height: 3, width: 4, channels: 5, outChannels: 8, kernel: (1, 1), padding: 2),
         Convolution(height: 5, width: 6, channels: 9, outChannels: 10, kernel: (2, 5), stride: 3, padding: 2),
         Convolution(batch: 2, height: 10, width: 40, channels: 20, outChannels: 34, ends: Ends(bias: true)),
+        Convolution(height: 9, width: 8, channels: 5, outChannels: 33, stride: 2, padding: 0, extra: 1),
+        Convolution(height: 7, width: 9, channels: 6, outChannels: 70, kernel: (1, 7), padding: 0),
+        Convolution(height: 9, width: 3, channels: 6, outChannels: 40, kernel: (7, 1), padding: 3),
+        Convolution(batch: 2, height: 6, width: 7, channels: 19, outChannels: 37, activated: true),
+        Convolution(
+            batch: 2, height: 5, width: 6, channels: 35, outChannels: 12, padding: 0, pixelPadding: 2, activated: true,
+            ends: Ends(bias: true, residual: .output)),
+        Convolution(
+            batch: 2, height: 5, width: 6, channels: 9, outChannels: 33, kernel: (2, 2), padding: 0, extra: 1,
+            interleaved: true, ends: Ends(bias: true, activation: CK_ACTIVATION_RELU)),
+        // Weights above the limit of the second-level cache, and a map that is copied in several bands.
+        Convolution(height: 4, width: 3, channels: 130, outChannels: 97, activated: true),
+        Convolution(height: 5, width: 4, channels: 120, outChannels: 128, pixelPadding: 1, interleaved: true),
     ]
 }
 
@@ -56,6 +76,8 @@ struct Setting {
     let weight: GuardedMatrix
     let packed: PackedOperand
     let operands: EndOperands
+    let factor: GuardedMatrix
+    let offset: GuardedMatrix
 
     init(_ convolution: Convolution, precision: Precision = .fp32, misalignment: Int = 1) {
         self.convolution = convolution
@@ -67,18 +89,33 @@ struct Setting {
             c.batch * c.height * c.width, c.channels, stride: c.channels + c.pixelPadding, misalignment: misalignment)
         x.fill(&noise)
         packed = PackedOperand(weight, taps: c.kernel.height * c.kernel.width, precision: precision)
+        // A row of operands is an output pixel; interleaved ones have the room of three others behind them.
         operands = EndOperands(
-            c.ends, rows: c.batch * c.outHeight * c.outWidth, n: c.outChannels, padding: c.pixelPadding,
-            misalignment: misalignment, noise: &noise)
+            c.ends, rows: c.batch * c.outHeight * c.outWidth * (c.interleaved ? 4 : 1), n: c.outChannels,
+            padding: c.pixelPadding, misalignment: misalignment, noise: &noise)
+        factor = GuardedMatrix(c.batch, c.channels, misalignment: misalignment)
+        offset = GuardedMatrix(c.batch, c.channels)
+        factor.fill(&noise, around: 1)
+        offset.fill(&noise)
+    }
+
+    /// The output pixel, counted through the batch, among the rows of the operands.
+    func row(of pixel: Int) -> Int {
+        let c = convolution
+        return c.interleaved ? pixel / c.outWidth * 4 * c.outWidth + pixel % c.outWidth * 2 : pixel
     }
 
     var arguments: ck_conv_args {
         let c = convolution
         return ck_conv_args(
             batch: c.batch, height: c.height, width: c.width, channels: c.channels, out_channels: c.outChannels,
-            kernel_height: c.kernel.height, kernel_width: c.kernel.width, stride: c.stride, padding: c.padding,
-            x: x.pointer, x_stride: x.stride, packed: packed.fp32, packed_bf16: packed.bf16, out: operands.out.pointer,
-            out_stride: operands.out.stride, epilogue: operands.epilogue)
+            kernel_height: c.kernel.height, kernel_width: c.kernel.width, stride: c.stride,
+            padding: ck_padding(
+                top: c.padding, left: c.padding, bottom: c.padding + c.extra, right: c.padding + c.extra),
+            x: x.pointer, x_stride: x.stride, factor: c.activated ? UnsafePointer(factor.pointer) : nil,
+            offset: c.activated ? UnsafePointer(offset.pointer) : nil, packed: packed.fp32, packed_bf16: packed.bf16,
+            out: operands.out.pointer, out_stride: operands.out.stride * (c.interleaved ? 2 : 1),
+            out_line_stride: c.interleaved ? 4 * c.outWidth * operands.out.stride : 0, epilogue: operands.epilogue)
     }
 
     func run(_ isa: ck_isa, pool: TestPool? = nil) {
@@ -97,11 +134,12 @@ struct Setting {
         for image in 0..<c.batch {
             for outY in 0..<c.outHeight {
                 for outX in 0..<c.outWidth {
-                    let pixel = (image * c.outHeight + outY) * c.outWidth + outX
+                    let pixel = row(of: (image * c.outHeight + outY) * c.outWidth + outX)
                     for channel in 0..<c.outChannels {
-                        let (sum, magnitude) = product(image: image, outY: outY, outX: outX, channel: channel)
+                        let (sum, magnitude, slack) = product(image: image, outY: outY, outX: outX, channel: channel)
                         let (value, bound) = operands.expected(
-                            row: pixel, column: channel, product: sum, magnitude: magnitude, k: c.k, exact: exact)
+                            row: pixel, column: channel, product: sum, magnitude: magnitude, k: c.k, exact: exact,
+                            slack: slack)
                         let error = abs(Double(operands.out.pointer[pixel * operands.out.stride + channel]) - value)
                         worst = max(worst, error.isNaN ? .infinity : error / bound)
                     }
@@ -111,9 +149,19 @@ struct Setting {
         return worst
     }
 
-    private func product(image: Int, outY: Int, outX: Int, channel: Int) -> (Double, Double) {
+    private func activated(_ x: Float, _ image: Int, _ channel: Int) -> Double {
+        guard convolution.activated else { return Double(x) }
+        let at = image * convolution.channels + channel
+        let value = Double(x) * Double(factor.pointer[at]) + Double(offset.pointer[at])
+        return value / (1 + exp(-value))
+    }
+
+    /// The sum, the sum of absolute terms, and what it may be off because an activated input lies so near to the middle
+    /// between two bf16 numbers that its rounding is anybody's guess: twice per output at most.
+    private func product(image: Int, outY: Int, outX: Int, channel: Int) -> (Double, Double, Double) {
         let c = convolution
-        var (sum, magnitude) = (0.0, 0.0)
+        let isRounded = packed.precision == .bf16
+        var (sum, magnitude, largest) = (0.0, 0.0, 0.0)
         for ky in 0..<c.kernel.height {
             for kx in 0..<c.kernel.width {
                 let (y, column) = (outY * c.stride + ky - c.padding, outX * c.stride + kx - c.padding)
@@ -121,13 +169,17 @@ struct Setting {
                 let from = x.pointer + ((image * c.height + y) * c.width + column) * x.stride
                 let w = weight.pointer + channel * c.k + (ky * c.kernel.width + kx) * c.channels
                 for i in 0..<c.channels {
-                    let term = packed.precision.rounded(from[i]) * packed.precision.rounded(w[i])
+                    let input = activated(from[i], image, i)
+                    let term =
+                        (isRounded ? packed.precision.rounded(Float(input)) : input) * packed.precision.rounded(w[i])
                     sum += term
-                    magnitude += abs(term)
+                    largest = max(largest, abs(term))
+                    // The activation itself is exact to a few units in the last place.
+                    magnitude += abs(term) * (c.activated ? 8 : 1)
                 }
             }
         }
-        return (sum, magnitude)
+        return (sum, magnitude, c.activated && isRounded ? 0x1p-7 * largest : 0)
     }
 }
 
@@ -180,10 +232,11 @@ struct Setting {
     }
 
     @Test func outputSizeFollowsTheFormula() {
-        #expect(ck_conv_output(224, 3, 2, 1) == 112)
-        #expect(ck_conv_output(7, 3, 2, 1) == 4)
+        #expect(ck_conv_output(224, 3, 2, 2) == 112)
+        #expect(ck_conv_output(7, 3, 2, 2) == 4)
+        #expect(ck_conv_output(8, 3, 2, 1) == 4)
         #expect(ck_conv_output(224, 16, 16, 0) == 14)
-        #expect(ck_conv_output(2, 7, 1, 2) == 0)
+        #expect(ck_conv_output(2, 7, 1, 4) == 0)
         #expect(ck_conv_output(5, 0, 1, 0) == 0)
         #expect(ck_conv_output(5, 3, 0, 0) == 0)
         #expect(ck_conv_output(5, 3, 1, .max) == 0)
@@ -206,7 +259,16 @@ struct Setting {
         #expect(status { $0.out_channels = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.stride = 0 } == CK_BAD_SHAPE)
         #expect(status { $0.kernel_height = 9 } == CK_BAD_SHAPE)
-        #expect(status { $0.padding = .max } == CK_BAD_SHAPE)
+        #expect(status { $0.padding.top = .max } == CK_BAD_SHAPE)
+        #expect(status { $0.padding.right = .max / 2 } == CK_BAD_SHAPE)
+        #expect(status { $0.factor = UnsafePointer(setting.factor.pointer) } == CK_BAD_ARGUMENT)
+        #expect(status { $0.out_line_stride = 5 } == CK_BAD_ARGUMENT)
+        #expect(
+            status {
+                $0.out_line_stride = 1000
+                $0.epilogue.residual = UnsafePointer(setting.x.pointer)
+                $0.epilogue.residual_stride = 6
+            } == CK_BAD_ARGUMENT)
         #expect(status { $0.batch = .max } == CK_BAD_SHAPE)
         #expect(status { $0.x = nil } == CK_BAD_ARGUMENT)
         #expect(status { $0.packed = nil } == CK_BAD_ARGUMENT)

@@ -103,7 +103,9 @@ struct Ends: CustomTestStringConvertible {
     var residual = Residual.none
 
     static let all: [Ends] = [false, true].flatMap { bias in
-        [CK_ACTIVATION_NONE, CK_ACTIVATION_GELU, CK_ACTIVATION_SILU, CK_ACTIVATION_GELU_TANH].flatMap { activation in
+        [
+            CK_ACTIVATION_NONE, CK_ACTIVATION_GELU, CK_ACTIVATION_SILU, CK_ACTIVATION_GELU_TANH, CK_ACTIVATION_RELU,
+        ].flatMap { activation in
             [false, true].flatMap { scale in
                 Residual.allCases.map { Ends(bias: bias, activation: activation, scale: scale, residual: $0) }
             }
@@ -163,6 +165,7 @@ struct EndOperands {
         if ends.activation == CK_ACTIVATION_GELU_TANH {
             value *= 0.5 * (1 + tanh((2 / Double.pi).squareRoot() * (value + 0.044715 * value * value * value)))
         }
+        if ends.activation == CK_ACTIVATION_RELU { value = max(value, 0) }
         if ends.scale {
             value *= Double(scale.pointer[column])
             bound *= Double(abs(scale.pointer[column]))

@@ -131,6 +131,37 @@ import Testing
         }
     }
 
+    @Test(arguments: runnableISAs)
+    func factorsAreThoseOfTheNorm(isa: ck_isa) {
+        for (batch, pixels, channels, groups) in Self.shapes {
+            let own = Case(batch, pixels, channels, groups, around: 2)
+            let out = GuardedMatrix(batch * pixels, channels)
+            own.run(silu: false, into: out, isa)
+            let (factor, offset) = (GuardedMatrix(batch, channels), GuardedMatrix(batch, channels))
+            withExtendedLifetime(own) {
+                var context = ck_context(isa: isa, pool: nil)
+                var norm = own.arguments(silu: false, into: out)
+                norm.out = nil
+                var arguments = ck_group_norm_factors_args(norm: norm, factor: factor.pointer, offset: offset.pointer)
+                let scratch = GuardedMatrix(1, ck_group_norm_factors_scratch(&context, &arguments) / 4)
+                #expect(ck_group_norm_factors_f32(&context, &arguments, scratch.pointer) == CK_OK)
+                #expect(factor.surroundingsIntact && offset.surroundingsIntact && scratch.surroundingsIntact)
+                arguments.factor = nil
+                #expect(ck_group_norm_factors_f32(&context, &arguments, scratch.pointer) == CK_BAD_ARGUMENT)
+            }
+            for row in 0..<batch * pixels {
+                for c in 0..<channels {
+                    let at = row / pixels * channels + c
+                    let product = Double(own.x.pointer[row * own.x.stride + c]) * Double(factor.pointer[at])
+                    let value = product + Double(offset.pointer[at])
+                    // The sum of two rounded numbers, one of which may be larger than the result.
+                    let bound = 0x1p-22 * (abs(product) + abs(Double(offset.pointer[at])) + 1)
+                    #expect(abs(value - Double(out.pointer[row * channels + c])) <= bound, "\(row), \(c)")
+                }
+            }
+        }
+    }
+
     @Test func rejectsWhatItCannotCompute() {
         let own = Case(1, 2, 4, 2)
         var context = ck_context(isa: CK_ISA_PORTABLE, pool: nil)
