@@ -28,7 +28,7 @@ public struct Preprocessor: Sendable {
     /// - Throws: `ZooError` if the image has the wrong size and the crop mode is `none`, or at a resource limit.
     public func crop(_ image: RGBImage, limits: ResourceLimits) throws -> RGBImage {
         let geometry = try CropGeometry(of: preprocessing, imageHeight: image.height, imageWidth: image.width)
-        return try image.resampled(geometry, preprocessing.interpolation, limits: limits)
+        return try image.resampled(geometry, ResamplingKernel(preprocessing.interpolation), limits: limits)
     }
 
     /// Decodes, resizes and crops in one stream, so that only a few rows of the original are in memory
@@ -50,7 +50,7 @@ public struct Preprocessor: Sendable {
         let geometry = try CropGeometry(of: preprocessing, imageHeight: reader.height, imageWidth: reader.width)
         var resampler = try RowResampler(
             imageHeight: reader.height, imageWidth: reader.width, geometry: geometry,
-            interpolation: preprocessing.interpolation, limits: limits)
+            kernel: ResamplingKernel(preprocessing.interpolation), limits: limits)
         var row = [UInt8](repeating: 0, count: RowResampler.rowCapacity(width: reader.width))
         for _ in 0..<reader.height {
             try row.withUnsafeMutableBufferPointer { row in
@@ -107,14 +107,15 @@ extension RGBImage {
                 .usage, "cannot resize to this size", expected: "sides of 1...\(sizes.upperBound)",
                 found: "\(width)x\(height)", code: "preprocessing.invalid")
         }
-        return try resampled(CropGeometry(height: height, width: width), interpolation, limits: limits)
+        return try resampled(
+            CropGeometry(height: height, width: width), ResamplingKernel(interpolation), limits: limits)
     }
 
     func resampled(
-        _ geometry: CropGeometry, _ interpolation: Preprocessing.Interpolation, limits: ResourceLimits
+        _ geometry: CropGeometry, _ kernel: ResamplingKernel, limits: ResourceLimits
     ) throws -> RGBImage {
         var resampler = try RowResampler(
-            imageHeight: height, imageWidth: width, geometry: geometry, interpolation: interpolation, limits: limits)
+            imageHeight: height, imageWidth: width, geometry: geometry, kernel: kernel, limits: limits)
         var row = [UInt8](repeating: 0, count: RowResampler.rowCapacity(width: width))
         let rowBytes = 3 * width
         pixels.withUnsafeBufferPointer { pixels in

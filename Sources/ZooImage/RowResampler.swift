@@ -19,15 +19,14 @@ struct RowResampler {
 
     /// - Throws: `ZooError` if the tables and rows would exceed `limits.maxDecodeBytes`.
     init(
-        imageHeight: Int, imageWidth: Int, geometry: CropGeometry, interpolation: Preprocessing.Interpolation,
-        limits: ResourceLimits
+        imageHeight: Int, imageWidth: Int, geometry: CropGeometry, kernel: ResamplingKernel, limits: ResourceLimits
     ) throws {
         self.geometry = geometry
         horizontal = try AxisFilter(
-            from: imageWidth, to: geometry.resizedWidth, window: geometry.columns, interpolation: interpolation,
+            from: imageWidth, to: geometry.resizedWidth, window: geometry.columns, kernel: kernel,
             limits: limits)
         vertical = try AxisFilter(
-            from: imageHeight, to: geometry.resizedHeight, window: geometry.rows, interpolation: interpolation,
+            from: imageHeight, to: geometry.resizedHeight, window: geometry.rows, kernel: kernel,
             limits: limits)
         rowBytes = 3 * geometry.columns.count
         capacity = Int(vertical.taps.max() ?? 1)
