@@ -24,8 +24,10 @@ public struct ModelFamily: Sendable {
 public enum Registry {
     /// One line per family, sorted by name.
     public static let families: [ModelFamily] = [
+        AutoencoderKL.family,
         DeiT.family,
         DiT.family,
+        Inception.family,
         InLineCSwin.family,
         InLineDeiT.family,
         InLinePVT.family,
@@ -84,6 +86,27 @@ public enum Registry {
     ) throws -> any Denoiser {
         try require(.generate, of: card)
         return try denoiser(network(card, from: source, hyperparameters: hyperparameters, precision: precision), card)
+    }
+
+    /// Loads the network behind FID; as `load`.
+    public static func loadInception(
+        from source: any TensorSource, precision: Precision = .fp32
+    ) throws -> InceptionNetwork {
+        guard let network = try network(Inception.card, from: source, precision: precision) as? InceptionNetwork else {
+            throw wrongTask(.features, Inception.card)
+        }
+        return network
+    }
+
+    /// Loads an image autoencoder; as `load`.
+    public static func loadAutoencoder(
+        _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil,
+        precision: Precision = .fp32
+    ) throws -> Autoencoder {
+        try require(.autoencode, of: card)
+        let network = try network(card, from: source, hyperparameters: hyperparameters, precision: precision)
+        guard let autoencoder = network as? Autoencoder else { throw wrongTask(.autoencode, card) }
+        return autoencoder
     }
 
     private static func denoiser(_ network: any Network, _ card: ModelCard) throws(ZooError) -> any Denoiser {

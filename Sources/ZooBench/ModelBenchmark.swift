@@ -1,5 +1,6 @@
 import ZooCore
 import ZooIO
+import ZooModels
 import ZooNN
 
 /// Measures forward passes of one network.
@@ -80,7 +81,10 @@ public final class ModelBenchmark {
 
     /// The output for two small images on this runtime against a slower implementation.
     private func gate(size: ImageSize, on runtime: Runtime) throws -> Agreement {
-        let reference: InstructionSet = runtime.instructionSet == .ref ? .portable : .ref
+        // The specification would take minutes for the largest networks.
+        let own = runtime.instructionSet
+        let isLarge = model is Autoencoder || model is InceptionNetwork
+        let reference: InstructionSet = own == .ref || isLarge && own != .portable ? .portable : .ref
         let (gateSize, expected) = try expected(size: size, by: reference)
         let pass = try Pass(model, card, size: gateSize, batch: 2)
         try pass.run(on: runtime)
@@ -123,7 +127,7 @@ public final class ModelBenchmark {
 
 /// One forward pass with memory of its own for inputs and output.
 final class Pass {
-    /// Logits, or what a generator's network answers.
+    /// Logits, what a generator's network answers, the images of an autoencoder's decoder, or pooled features.
     let output: PackedFloats
     let costPerImage: Cost
     private let input: PackedFloats
@@ -135,6 +139,8 @@ final class Pass {
     private enum Subject {
         case classifier(any ImageClassifier)
         case denoiser(any Denoiser, timesteps: [Float], Condition)
+        case decoder(Autoencoder)
+        case inception(InceptionNetwork)
     }
 
     /// - Throws: `ZooError` of kind `usage` for a network without logits, a size it can't take or a batch beyond the
@@ -162,6 +168,25 @@ final class Pass {
             input = try Self.input([batch, denoiser.channels, height, width])
             output = PackedFloats(count: batch * denoiser.outputChannels * height * width)
             costPerImage = denoiser.cost(height: height, width: width)
+        } else if let autoencoder = model as? Autoencoder {
+            (height, width) = (size.height / autoencoder.factor, size.width / autoencoder.factor)
+            guard size.height == height * autoencoder.factor, size.width == width * autoencoder.factor, height > 0,
+                width > 0
+            else {
+                throw ZooError(
+                    .usage, "images of this size have no latents",
+                    expected: "sides that are multiples of \(autoencoder.factor)", found: size.description)
+            }
+            subject = .decoder(autoencoder)
+            input = try Self.input([batch, height, width, autoencoder.latentChannels])
+            output = PackedFloats(count: batch * size.height * size.width * autoencoder.imageChannels)
+            costPerImage = autoencoder.decodingCost(height: height, width: width)
+        } else if let inception = model as? InceptionNetwork {
+            (height, width) = (size.height, size.width)
+            subject = .inception(inception)
+            input = try Self.input([batch, height, width, 3])
+            output = PackedFloats(count: batch * InceptionNetwork.featureWidth)
+            costPerImage = inception.cost
         } else {
             throw ZooError(.usage, "\(card.name) has no forward pass that could be measured")
         }
@@ -202,6 +227,13 @@ final class Pass {
             let samples = SampleBatch(
                 batch: batch, channels: denoiser.channels, height: height, width: width, values: values)
             try denoiser.forward(samples, timesteps: timesteps, condition: condition, into: output.base, on: runtime)
+        case .decoder(let autoencoder):
+            let latents = ImageBatch(
+                batch: batch, height: height, width: width, channels: autoencoder.latentChannels, values: values)
+            try autoencoder.decode(latents, into: output.base, on: runtime)
+        case .inception(let network):
+            let images = ImageBatch(batch: batch, height: height, width: width, values: values)
+            try network.forward(images, into: InceptionOutput(pool3: output.base), on: runtime)
         }
     }
 }

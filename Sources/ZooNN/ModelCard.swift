@@ -3,6 +3,10 @@ import ZooCore
 /// What a model computes.
 public enum ModelTask: String, Sendable, Codable, CaseIterable {
     case classify, generate, detect
+    /// To latent images and back.
+    case autoencode
+    /// Vectors by which sets of images are compared.
+    case features
 }
 
 /// Everything one should know about a variant before running it.

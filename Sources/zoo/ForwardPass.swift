@@ -53,7 +53,7 @@ struct ForwardPass {
 }
 
 /// Memory for one output of a whole batch, filled a few rows at a time.
-private final class OutputBuffer {
+final class OutputBuffer {
     private let shape: [Int]
     private let memory: UnsafeMutablePointer<Float>
     private let count: Int

@@ -17,6 +17,10 @@ struct RunCommand: ParsableCommand, Exemplified {
 
             A diffusion model reads samples `x` (B, C, H, W), timesteps `t` (B) and classes `y` (B), or for captions \
             `caption` (B, T, C) and `mask` (B, T), and writes `output` (B, 2C, H, W).
+
+            An autoencoder decodes `latent` (B, 4, h, w) to `image` and encodes `image` (B, 3, H, W) to `moments`. \
+            fid-inception reads `images` (B, 3, H, W) in 0...255 and writes `pool3`, `spatial`, `logits` and \
+            `logits_unbiased`.
             """)
 
     static let examples = [
@@ -46,6 +50,9 @@ struct RunCommand: ParsableCommand, Exemplified {
     @Option(help: "Images per pass; does not change results.")
     var batchSize = 8
 
+    @Option(help: "For autoencoders: decode in tiles of so many latent pixels, which bounds the memory.")
+    var tile: Int?
+
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var precision: PrecisionOptions
 
@@ -60,6 +67,8 @@ struct RunCommand: ParsableCommand, Exemplified {
         let file = try SafetensorsFile(path: input)
         let source = try weights.resolve(card).source
         if card.task == .generate { return try runDenoiser(card, source, configuration, file, on: runtime) }
+        if card.task == .autoencode { return try runAutoencoder(card, source, configuration, file, on: runtime) }
+        if card.task == .features { return try runInception(card, source, configuration, file, on: runtime) }
         let network = try load(card, source, configuration)
         let images = try file.images("input", channels: network.inputChannels)
         try Output.check(file: output)
@@ -68,7 +77,7 @@ struct RunCommand: ParsableCommand, Exemplified {
         try write(pass.named, card, source)
     }
 
-    private func write(
+    func write(
         _ tensors: [(name: String, tensor: Tensor)], _ card: ModelCard, _ source: any TensorSource
     ) throws {
         var writer = SafetensorsWriter(metadata: [
@@ -123,7 +132,7 @@ struct RunCommand: ParsableCommand, Exemplified {
     }
 
     /// Names the configuration file in what goes wrong with it.
-    private func naming<R>(_ configuration: ConfigurationFile?, _ body: () throws -> R) throws -> R {
+    func naming<R>(_ configuration: ConfigurationFile?, _ body: () throws -> R) throws -> R {
         do {
             return try body()
         } catch let error as ZooError {

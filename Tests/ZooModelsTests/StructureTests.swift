@@ -70,7 +70,8 @@ import ZooNN
         #expect(learned.reduce(0) { $0 + $1.shape.reduce(1, *) } == card.parameters)
     }
 
-    @Test(arguments: all) func cardTellsTheCost(name: String) throws {
+    @Test(arguments: all.filter { names.contains($0) || Registry.generators.map(\.name).contains($0) })
+    func cardTellsTheCost(name: String) throws {
         let card = try Registry.card(named: name)
         let cost: Cost
         if card.task == .generate {

@@ -10,8 +10,10 @@ import sys
 import torch
 from safetensors.numpy import load_file
 
+import autoencoder
 import contest
 import dit
+import inception
 import ravlt
 import runtimes
 import seeded
@@ -20,7 +22,8 @@ import vit
 from zoo import Zoo
 
 # The PyTorch twin of every family.
-TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin, "dit": dit, "lit": dit}
+TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin, "dit": dit, "lit": dit,
+         "sd": autoencoder, "fid": inception}
 
 # A forward pass in float32 errs by about 5e-7; a wrong epsilon in a norm already moves the logits by 1e-5 and more.
 TOLERANCE = 5e-6
@@ -75,7 +78,7 @@ def zoo_contestant(options, inputs, threads):
 def arguments():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="ravlt-t", help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}, {dit,lit}-{s,b}-2")
+    parser.add_argument("model", nargs="?", default="ravlt-t", help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}, {dit,lit}-{s,b}-2, sd-vae, fid-inception")
     parser.add_argument("--weights", help="safetensors file or seeded rule (default: seeded:1, tamed where it must be)")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -96,7 +99,8 @@ def main():
         os.sched_setaffinity(0, options.cpus)
     twin = TWINS[options.model.partition("-")[0]]
     options.image_size = options.image_size or getattr(twin, "IMAGE_SIZE", 224)
-    options.weights = options.weights or "seeded:1" + (",.pos.weight=0.25" if twin is ravlt else "")
+    tame = ",.pos.weight=0.25" if twin is ravlt else ""
+    options.weights = options.weights or getattr(twin, "WEIGHTS", "seeded:1" + tame)
     plain = ravlt.load(twin.create(options.model), weights(options.weights))
     network = twin.simplified(plain)
     results = []
