@@ -53,6 +53,17 @@ public enum DatasetCatalog {
             hint: "known names: " + entries.map(\.name).joined(separator: ", "), code: "dataset.unknown")
     }
 
+    /// Opens what names images whose labels do not matter: as `open`, and any folder is all the images below it.
+    ///
+    /// - Throws: as `open`.
+    public static func openImages(
+        _ name: String, dataRoot: String? = nil, home: ZooHome = .current
+    ) throws -> any ImageDataset {
+        let isKnown = entries.contains { $0.name == name }
+        return !isKnown && isFolder(name)
+            ? try PlainFolder(path: name) : try open(name, dataRoot: dataRoot, home: home)
+    }
+
     static func embeddedDigits(_ split: String, _ name: String = digits.name) throws -> ImageArchive {
         try ImageArchive(embedded: "digits.zip", prefix: split, name: name, labelSet: digits.name)
     }

@@ -109,9 +109,7 @@ public struct EvaluationReport: Codable, Sendable {
         self.commandLine = commandLine
         model = card
         weights = evaluation.weights
-        self.dataset = DatasetRecord(
-            name: dataset.name, origin: dataset.origin.description, fingerprint: dataset.fingerprint,
-            images: dataset.samples.count, classes: dataset.classes.count, ignored: dataset.ignored)
+        self.dataset = DatasetRecord(dataset)
         preprocessing = evaluation.preprocessing
         environment = evaluation.environment
         fingerprint = evaluation.fingerprint
@@ -154,6 +152,14 @@ public struct EvaluationReport: Codable, Sendable {
 
     private static func ends(_ proportion: Proportion) -> [Double]? {
         proportion.wilson95.map { [$0.lowerBound, $0.upperBound] }
+    }
+}
+
+extension EvaluationReport.DatasetRecord {
+    init(_ dataset: any ImageDataset) {
+        self.init(
+            name: dataset.name, origin: dataset.origin.description, fingerprint: dataset.fingerprint,
+            images: dataset.samples.count, classes: dataset.classes.count, ignored: dataset.ignored)
     }
 }
 

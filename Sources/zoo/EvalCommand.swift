@@ -16,6 +16,9 @@ struct EvalCommand: Exemplified {
             cannot be decoded counts as wrong unless --on-bad-image says otherwise, one with decoder warnings is \
             scored and listed. Results do not depend on threads or batch size.
 
+            Of a generator, such as lit-nano, --limit samples (500) are drawn in 50 steps, the classes in turn, and \
+            compared with the dataset: distance, precision and recall, and how many a classifier recognises.
+
             With --all every model that has weights and the dataset's classes is evaluated in a process of its own, and \
             a leaderboard is printed. The result of each lies in the folder --results; with --resume, those that are \
             there already are not computed again.
@@ -97,6 +100,7 @@ struct EvalCommand: Exemplified {
         try checkSeriesOptions()
         guard !all else { return try EvalSeries(self).run() }
         let card = try Registry.card(named: try model ?? defaultModel())
+        if card.task == .generate { return try EvalGenerator(command: self, card: card).run() }
         let evaluation = try prepare(card)
         let journal = try openJournal(evaluation)
         let (metrics, timing) = try compute(evaluation, journal)

@@ -21,8 +21,8 @@ struct GenerateCommand: Exemplified {
             --output writes one PNG file, the image or a grid of them, with the parameters in text entries. --output-dir \
             writes every image as 000000.png, 000001.png, ...; what is there already is not drawn again, so that the \
             same command takes up an interrupted run, and shards on several machines share a folder. --latents writes \
-            the samples themselves, before they become pictures: `samples` (B, C, H, W). Models that draw the latents \
-            of an autoencoder, such as dit-xl-2, write nothing else.
+            the samples themselves, before they become pictures: `samples` (B, C, H, W). What models such as dit-xl-2 \
+            draw are the latents of an autoencoder, --vae, which makes the pictures of them.
             """)
 
     static let examples = [
@@ -57,6 +57,16 @@ struct GenerateCommand: Exemplified {
 
     @Option(help: "A safetensors file for the samples as they are.", completion: .file(extensions: ["safetensors"]))
     var latents: String?
+
+    @Option(
+        help: """
+            The autoencoder of models that draw latents: sd-vae or sdxl-vae, whose official file is found, or a file of \
+            sd-vae's weights, or seeded:SEED.
+            """)
+    var vae = AutoencoderKL.defaultModel
+
+    @Option(help: "Decode latents in tiles of so many of their pixels, which bounds the memory.")
+    var tile: Int?
 
     @Option(help: "Steps: a number, ddimN, or numbers for equal sections of the process.")
     var steps = "50"
@@ -181,10 +191,12 @@ struct GenerateCommand: Exemplified {
         let weights = try self.weights.resolve(card)
         let runtime = try compute.runtime()
         let generator = try Generator(card: card, weights: weights.source, options: plan.options, runtime: runtime)
+        let decoder = try plan.needsDecoder ? decoder(on: runtime) : nil
         precision.announce(on: runtime.instructionSet, quiet: quiet)
         if !weights.isTrained { Output.warning("untrained weights: the pictures show noise") }
         let record = weights.record()
-        let parameters = parameters(card, record, plan.subjects)
+        let autoencoder = decoder.map { ["autoencoder": $0.weights.sha256 ?? $0.weights.source] } ?? [:]
+        let parameters = parameters(card, record, plan.subjects).merging(autoencoder) { $1 }
         let folder = try outputDir.map { try SampleFolder($0, parameters: parameters) }
         try preview.map { try SampleFolder.create($0) }
 
@@ -195,13 +207,13 @@ struct GenerateCommand: Exemplified {
             Output.note("\(own.count - missing.count) of \(own.count) images are there already")
         }
         var samples: [Tensor] = []
-        try draw(generator, plan, numbers: missing) { numbers, batch in
+        try draw(generator, decoder, plan, numbers: missing) { numbers, batch in
             guard let folder else { return samples.append(batch) }
-            for (number, picture) in zip(numbers, plan.pictures(batch)) {
+            for (number, picture) in zip(numbers, try Self.pictures(batch, decoder)) {
                 try folder.write(picture, number, text: entries(parameters, plan.subjects, [number]))
             }
         }
-        if folder == nil { try write(joined(samples), entries(parameters, plan.subjects, own), plan) }
+        if folder == nil { try write(joined(samples), decoder, entries(parameters, plan.subjects, own), plan) }
         let seconds = (ContinuousClock.now - start).seconds
         let results = Results(
             trained: weights.isTrained, drawn: missing.count, present: own.count - missing.count, seconds: seconds,
@@ -213,6 +225,19 @@ struct GenerateCommand: Exemplified {
                 environment: .current.running(
                     on: runtime, precision: precision.precision, libraries: ImageLibraries.versions),
                 parameters: parameters, results: results))
+    }
+
+    /// The autoencoder that makes pictures of latents.
+    private func decoder(on runtime: Runtime) throws -> LatentDecoder {
+        let named = Registry.cards.first { $0.task == .autoencode && ([$0.name] + $0.aliases).contains(vae) }
+        let card = try named ?? Registry.card(named: AutoencoderKL.defaultModel)
+        let weights = try WeightsResolver().resolve(card, weights: named == nil ? vae : nil)
+        if !weights.isTrained { Output.warning("untrained weights of \(card.name): the pictures show noise") }
+        return try LatentDecoder(card: card, weights: weights, tile: tile, runtime: runtime)
+    }
+
+    private static func pictures(_ samples: Tensor, _ decoder: LatentDecoder?) throws -> [RGBImage] {
+        try decoder?.pictures(of: samples) ?? SamplePicture.digits(samples)
     }
 
     /// What makes the images: the text entries of a picture, the record in a folder, a part of the result.
@@ -238,7 +263,8 @@ struct GenerateCommand: Exemplified {
 
     /// Draws images in batches and hands each batch on; image numbers are those of the whole run.
     private func draw(
-        _ generator: Generator, _ plan: Plan, numbers: [Int], _ body: ([Int], Tensor) throws -> Void
+        _ generator: Generator, _ decoder: LatentDecoder?, _ plan: Plan, numbers: [Int],
+        _ body: ([Int], Tensor) throws -> Void
     ) throws {
         let interrupts = Interrupts()
         let progress = ProgressReporter(unit: "steps", isQuiet: quiet)
@@ -256,7 +282,7 @@ struct GenerateCommand: Exemplified {
                 progress.update(done: done, total: numbers.count * generator.steps)
                 if let preview, first == 0 {
                     let name = SampleFolder.name(generator.steps - 1 - left, digits: 3)
-                    try write(plan.grid(predicted), to: "\(preview)/\(name)", [])
+                    try write(plan.grid(Self.pictures(predicted, decoder)), to: "\(preview)/\(name)", [])
                 }
             }
             try body(batch, samples)
@@ -275,8 +301,10 @@ struct GenerateCommand: Exemplified {
     }
 
     /// Writes what there is beside a folder of images.
-    private func write(_ samples: Tensor, _ text: [ImageEncoder.Text], _ plan: Plan) throws {
-        if let output { try write(plan.grid(samples), to: output, text) }
+    private func write(
+        _ samples: Tensor, _ decoder: LatentDecoder?, _ text: [ImageEncoder.Text], _ plan: Plan
+    ) throws {
+        if let output { try write(plan.grid(Self.pictures(samples, decoder)), to: output, text) }
         guard let latents else { return }
         var writer = SafetensorsWriter(metadata: Dictionary(uniqueKeysWithValues: text.map { ($0.keyword, $0.value) }))
         writer.add("samples", samples)
@@ -302,6 +330,8 @@ private struct Plan {
 
     let options: GenerationOptions
     let subjects: Subjects
+    /// Whether pictures are asked for and the model draws latents.
+    let needsDecoder: Bool
     private let columns: Int?
     private let zoom: Int
 
@@ -310,16 +340,15 @@ private struct Plan {
         options = try Self.options(command, network)
         subjects = try Subjects(command, network.conditioning, card)
         columns = command.columns
-        zoom = command.zoom ?? max(1, 64 / network.sampleSize)
-        let drawsPictures = network.sampleSize == card.preprocessing.inputHeight
-        guard drawsPictures || command.output == nil && command.outputDir == nil && command.preview == nil else {
-            throw ZooError(
-                .usage, "\(card.name) draws latents, which become pictures in an image decoder",
-                expected: "--latents FILE.safetensors alone")
+        let side = card.preprocessing.inputHeight
+        zoom = command.zoom ?? max(1, 64 / side)
+        let drawsLatents = network.sampleSize != side
+        needsDecoder = drawsLatents && (command.output != nil || command.outputDir != nil || command.preview != nil)
+        if !drawsLatents, command.tile != nil {
+            throw ZooError(.usage, "\(card.name) draws pictures, which need no decoder", at: "--tile")
         }
-        try refuseGrid(of: command.output == nil ? 1 : subjects.count, side: network.sampleSize)
-        try refuseGrid(
-            of: command.preview == nil ? 1 : min(subjects.count, command.batchSize), side: network.sampleSize)
+        try refuseGrid(of: command.output == nil ? 1 : subjects.count, side: side)
+        try refuseGrid(of: command.preview == nil ? 1 : min(subjects.count, command.batchSize), side: side)
     }
 
     private static func options(_ command: GenerateCommand, _ network: any Denoiser) throws -> GenerationOptions {
@@ -351,12 +380,8 @@ private struct Plan {
         }
     }
 
-    /// Samples as the pictures they are.
-    func pictures(_ samples: Tensor) -> [RGBImage] { SamplePicture.digits(samples) }
-
-    func grid(_ samples: Tensor) -> RGBImage {
-        let pictures = pictures(samples)
-        return SamplePicture.grid(pictures, columns: columns(pictures.count), zoom: zoom)
+    func grid(_ pictures: [RGBImage]) -> RGBImage {
+        SamplePicture.grid(pictures, columns: columns(pictures.count), zoom: zoom)
     }
 }
 

@@ -10,8 +10,9 @@ struct Zoo: ParsableCommand {
         abstract: "Efficient-attention vision models on the CPU.",
         version: Environment.version,
         subcommands: [
-            EvalCommand.self, CompareCommand.self, ReportCommand.self, GenerateCommand.self, PredictCommand.self,
-            PreprocessCommand.self, DataCommand.self, ListCommand.self, InfoCommand.self, RunCommand.self,
+            EvalCommand.self, CompareCommand.self, ReportCommand.self, GenerateCommand.self, MetricsCommand.self,
+            PredictCommand.self, PreprocessCommand.self, DataCommand.self, ListCommand.self, InfoCommand.self,
+            RunCommand.self,
             ExplainCommand.self, OperatorCommand.self, FeaturesCommand.self, ConvertCommand.self,
             InspectCommand.self, DoctorCommand.self, BenchCommand.self,
         ])

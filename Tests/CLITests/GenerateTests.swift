@@ -134,8 +134,7 @@ import ZooImage
             ["--zoom", "0"] + output, ["--columns", "0"] + output, ["--captions", "x.safetensors"] + output,
             ["--count", "1000000", "--zoom", "200"] + output, output + ["--output-dir", folder.path("d")],
             ["--shard", "2/2", "--output-dir", folder.path("d")], ["--shard", "1", "--output-dir", folder.path("d")],
-            ["dit-xl-2"] + output, ["dit-xl-2", "--output-dir", folder.path("d")],
-            ["dit-xl-2", "--latents", folder.path("l"), "--preview", folder.path("p")],
+            ["--tile", "32"] + output,
             ["lit-t2i-xl-2", "--latents", folder.path("l")],
             ["lit-t2i-xl-2", "--class", "1", "--latents", folder.path("l")], ["--weights", "seeded:x"] + output,
         ] {
@@ -144,6 +143,9 @@ import ZooImage
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
         try zooFails(
             ["generate", "dit-xl-2", "--latents", folder.path("l")], with: 66, mentioning: "DiT-XL-2-256x256.pt")
+        let untrained = ["generate", "dit-s-8", "--weights", "seeded:1", "--steps", "2"] + output
+        try zooFails(untrained, with: 66, mentioning: "sd-vae", "stabilityai/sd-vae-ft-mse")
+        try zooFails(untrained + ["--vae", folder.path("none")], with: 66, mentioning: folder.path("none"))
         let truncated = folder.path("truncated.safetensors")
         try bytes(Fixtures.inPackage("Models/Checkpoints/lit-nano.safetensors")).prefix(100_000)
             .write(to: URL(filePath: truncated))

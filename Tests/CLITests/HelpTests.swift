@@ -9,7 +9,8 @@ import Testing
         guard let list = help.components(separatedBy: "SUBCOMMANDS:\n").dropFirst().first else { return [] }
         let lines = list.split(separator: "\n", omittingEmptySubsequences: false).prefix { !$0.isEmpty }
         let names = lines.filter { $0.hasPrefix("  ") && !$0.hasPrefix("   ") }
-            .compactMap { $0.split(separator: " ").first.map(String.init) }
+            // A name may be followed by others: `prc, pr`.
+            .compactMap { $0.split { $0 == " " || $0 == "," }.first.map(String.init) }
         return try names.flatMap { [path + [$0]] + (try paths(below: path + [$0])) }
     }
 

@@ -1,0 +1,187 @@
+import ZooCore
+import ZooDatasets
+import ZooDiffusion
+import ZooImage
+import ZooMetrics
+import ZooModels
+import ZooNN
+
+/// How well a generator's samples match a data set: distances of features, and whether a classifier recognises what was
+/// to be drawn.
+public final class GeneratorEvaluation {
+    /// What a run found.
+    public struct Results: Codable, Sendable {
+        /// Whether all weights were learned; if not, the numbers say nothing.
+        public let trained: Bool
+        public let samples: Int
+        /// The network whose features are compared.
+        public let features: String
+        /// `fd` is the Fréchet distance; FID only if `features` is inception.
+        public let fd: Double
+        /// The kernel distance over random subsets of at most 1000 images.
+        public let kd: Double
+        public let precision: Double
+        public let recall: Double
+        public let inceptionScore: Double
+        /// Samples that the classifier takes for what they were to be, and their share in percent; `nil` where no
+        /// classifier knows the classes.
+        public let recognised: Int?
+        public let accuracy: Double?
+        /// Of drawing alone.
+        public let imagesPerSecond: Double
+        public let seconds: Double
+        public let peakResidentBytes: Int
+    }
+
+    /// How far a run has got.
+    public struct Progress: Sendable {
+        public let done: Int
+        public let total: Int
+    }
+
+    public let card: ModelCard
+    public let options: GenerationOptions
+    public let samples: Int
+    private let generator: Generator
+    private let extractor: FeatureExtractor
+    private let reference: MetricInput
+    private let decoder: LatentDecoder?
+    private let batchSize: Int
+    private let classes: Int
+    private let isTrained: Bool
+
+    /// - Parameters:
+    ///   - samples: to draw, the classes in turn.
+    ///   - decoder: for a model that draws latents.
+    /// - Throws: `ZooError` if the model draws captions, or latents that nothing decodes; what the generator throws.
+    public init(
+        card: ModelCard, weights: ResolvedWeights, dataset: any ImageDataset, samples: Int, batchSize: Int,
+        options: GenerationOptions, extractor: FeatureExtractor, decoder: LatentDecoder?, runtime: Runtime
+    ) throws {
+        guard samples > Self.neighbours else {
+            throw ZooError(
+                .usage, "too few samples to compare", at: "--limit", expected: "more than \(Self.neighbours)",
+                found: "\(samples)")
+        }
+        generator = try Generator(card: card, weights: weights.source, options: options, runtime: runtime)
+        guard case .labels(let classes) = generator.conditioning else {
+            throw ZooError(.usage, "\(card.name) draws captions, which no data set here has")
+        }
+        self.card = card
+        self.options = options
+        self.samples = samples
+        self.extractor = extractor
+        self.decoder = decoder
+        self.batchSize = batchSize
+        self.classes = classes
+        reference = MetricInput(dataset, name: dataset.name)
+        isTrained = weights.isTrained && extractor.weights.trained && decoder?.weights.trained ?? true
+    }
+
+    private static let neighbours = 3
+
+    /// Draws, compares, and counts.
+    ///
+    /// - Throws: `ZooError` of kind `interrupted` on request.
+    public func run(
+        progress: (Progress) -> Void = { _ in }, shouldStop: () -> Bool = { false }
+    ) throws -> Results {
+        let known = try MetricSet(
+            reference, [.pooledStatistics, .pooledFeatures], extractor: { extractor }, shouldStop: shouldStop)
+        var pooled = FeatureMatrix(dimensions: extractor.dimensions(of: .pooled))
+        var logits = FeatureMatrix(dimensions: extractor.dimensions(of: .logits))
+        let clock = ContinuousClock()
+        let start = clock.now
+        var drawing = Duration.zero
+        for first in stride(from: 0, to: samples, by: batchSize) {
+            let numbers = Array(first..<min(first + batchSize, samples))
+            let begin = clock.now
+            let drawn = try generator.samples(numbers, .labels(numbers.map { $0 % classes })) { _, _ in
+                guard !shouldStop() else {
+                    throw ZooError(.interrupted, "interrupted after \(first) of \(samples) samples")
+                }
+            }
+            let pictures = try decoder?.pictures(of: drawn) ?? SamplePicture.digits(drawn)
+            drawing += clock.now - begin
+            for part in stride(from: 0, to: pictures.count, by: extractor.batchSize) {
+                let features = try extractor.features(
+                    of: Array(pictures[part..<min(part + extractor.batchSize, pictures.count)]), [.pooled, .logits])
+                try pooled.append(features[.pooled] ?? [], name: "samples")
+                try logits.append(features[.logits] ?? [], name: "samples")
+            }
+            progress(Progress(done: first + numbers.count, total: samples))
+        }
+        let others = try known.features(.pooled)
+        let manifolds = try PrecisionRecall(reference: others, samples: pooled, neighbours: Self.neighbours)
+        let kernel = try KernelDistance(
+            reference: others, samples: pooled, subsetSize: min(1000, others.rows, pooled.rows))
+        let recognised = card.labels == DatasetCatalog.digits.name ? Self.recognised(logits, classes: classes) : nil
+        return Results(
+            trained: isTrained, samples: samples, features: extractor.choice.rawValue,
+            fd: try frechetDistance(known.statistics(.pooled), GaussianStatistics(of: pooled)), kd: kernel.mean,
+            precision: manifolds.precision, recall: manifolds.recall,
+            inceptionScore: try InceptionScore(logits: logits).mean, recognised: recognised,
+            accuracy: recognised.map { 100 * Double($0) / Double(samples) },
+            imagesPerSecond: Double(samples) / max(drawing.seconds, 1e-9), seconds: (clock.now - start).seconds,
+            peakResidentBytes: ProcessUsage.peakBytes)
+    }
+
+    /// Samples whose highest logit is that of the class they were to be.
+    fileprivate static func recognised(_ logits: FeatureMatrix, classes: Int) -> Int {
+        (0..<logits.rows).count { row in
+            let own = logits[row]
+            let best = own.indices.max { own[$0] < own[$1] }
+            return best.map { $0 - own.startIndex } == row % classes
+        }
+    }
+}
+
+/// The result of `zoo eval` for a generator, one JSON object.
+public struct GeneratorReport: Codable, Sendable {
+    public var schemaVersion = 1
+    public var command = "eval"
+    /// The whole command line, as one can paste it into a shell.
+    public let commandLine: String
+    public let model: ModelCard
+    public let weights: WeightsRecord
+    public let dataset: EvaluationReport.DatasetRecord
+    public let environment: Environment
+    /// How the samples were drawn.
+    public let parameters: [String: String]
+    public let results: GeneratorEvaluation.Results
+
+    public init(
+        _ evaluation: GeneratorEvaluation, _ results: GeneratorEvaluation.Results, weights: WeightsRecord,
+        dataset: any ImageDataset, environment: Environment, commandLine: String
+    ) {
+        self.commandLine = commandLine
+        model = evaluation.card
+        self.weights = weights
+        self.dataset = EvaluationReport.DatasetRecord(dataset)
+        self.environment = environment
+        let options = evaluation.options
+        parameters = [
+            "sampler": options.sampler == .ddpm ? "ddpm" : "ddim", "steps": options.respacing,
+            "guidance": "\(options.guidance)", "seed": "\(options.seed)",
+        ]
+        self.results = results
+    }
+
+    /// The result for people.
+    public var text: String {
+        func number(_ value: Double) -> String { fixed(value, 4) }
+        let name = results.features == FeatureExtractor.Choice.inception.rawValue ? "FID" : "FD-\(results.features)"
+        var pairs = [
+            ("model", model.name), ("weights", weights.source), ("data", "\(dataset.name), \(dataset.images) images"),
+            ("samples", "\(results.samples), \(parameters["steps"] ?? "") steps"), (name, number(results.fd)),
+            ("kernel distance", number(results.kd)), ("precision", number(results.precision)),
+            ("recall", number(results.recall)), ("inception score", number(results.inceptionScore)),
+        ]
+        if let recognised = results.recognised, let accuracy = results.accuracy {
+            pairs.append(("recognised", "\(recognised) of \(results.samples), \(fixed(accuracy, 2)) %"))
+        }
+        pairs.append(("speed", "\(fixed(results.imagesPerSecond, 2)) images a second"))
+        if !results.trained { pairs.append(("note", "untrained weights: the numbers mean nothing")) }
+        return Table(pairs: pairs.map { (name: $0.0, value: $0.1) }).rendered(.text)
+    }
+}

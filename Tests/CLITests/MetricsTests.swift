@@ -1,0 +1,165 @@
+import Foundation
+import TestSupport
+import Testing
+import ZooCore
+import ZooIO
+import ZooImage
+
+@Suite struct MetricsCommandTests {
+    private static let reference = Fixtures.path("metrics/mini-ref.npz")
+    private static let digits = ["--features", "ravlt-nano", "--quiet"]
+
+    private func results(_ arguments: [String]) throws -> [String: Double] {
+        let object = try zooSucceeds(["metrics"] + arguments + ["--json"]).json()
+        #expect(object["command"] as? String == "metrics \(arguments[0])")
+        return try #require(object["results"] as? [String: Double])
+    }
+
+    /// A file of features, 16 images of 4 dimensions.
+    private func features(_ name: String, shift: Float, in folder: TemporaryFolder) throws -> String {
+        var writer = SafetensorsWriter()
+        let values = (0..<64).map { Float(($0 * 37) % 23) / 23 + shift }
+        writer.add("pool3", Tensor(shape: [16, 4], values: values))
+        writer.add("logits", Tensor(shape: [16, 4], values: values))
+        let path = folder.path(name)
+        try writer.write(to: path)
+        return path
+    }
+
+    @Test func distancesOfGivenFeatures() throws {
+        let folder = try TemporaryFolder()
+        let (a, b) = (
+            try features("a.safetensors", shift: 0, in: folder), try features("b.safetensors", shift: 0.5, in: folder)
+        )
+        let distance = try #require(try results(["fid", a, b])["FD"])
+        #expect(abs(distance - 4 * 0.25) < 1e-5, "the same covariance, every mean 0.5 off")
+        #expect(try results(["prc", a, a]) == ["precision": 1, "recall": 1, "f_score": 1])
+        #expect(try #require(results(["is", a, "--splits", "2"])["IS"]) > 1)
+        #expect(try #require(results(["kid", a, b, "--subset-size", "8", "--subsets", "3"])["KD"]) > 0)
+        let text = try zooSucceeds(["metrics", "fid", a, b, "--quiet"]).output
+        #expect(text.hasPrefix("FD  "))
+    }
+
+    @Test func statisticsOfReferenceFiles() throws {
+        let folder = try TemporaryFolder()
+        #expect(abs(try #require(results(["fid", Self.reference, Self.reference])["FD"])) < 1e-6)
+        #expect(abs(try #require(results(["sfid", Self.reference, Self.reference])["sFD"])) < 1e-6)
+        let copy = folder.path("copy.npz")
+        try zooSucceeds(["metrics", "stats", Self.reference, "--output", copy])
+        let (written, given) = (try NumpyArchive(path: copy), try NumpyArchive(path: Self.reference))
+        #expect(written.names == ["mu", "mu_s", "sigma", "sigma_s"])
+        for name in written.names {
+            #expect(written.info(name)?.shape == given.info(name)?.shape)
+            #expect(try written.float64s(of: name) == given.float64s(of: name))
+        }
+    }
+
+    @Test func digitsHaveDistancesOfTheirOwnName() throws {
+        let folder = try TemporaryFolder()
+        let found = try results(["fid", "digits-train", "digits"] + Self.digits)
+        #expect(Array(found.keys) == ["FD-ravlt-nano"])
+        let distance = try #require(found.values.first)
+        #expect(distance > 0 && distance < 20, "\(distance)")
+        let statistics = folder.path("digits.npz")
+        try zooSucceeds(["metrics", "stats", "digits", "--pooled-only", "--output", statistics] + Self.digits)
+        let again = try results(["fid", "digits-train", statistics] + Self.digits)
+        #expect(abs(try #require(again.values.first) - distance) < 1e-9 * distance)
+        #expect(abs(try #require(results(["fid", statistics, "digits"] + Self.digits).values.first)) < 1e-6)
+        let score = try #require(results(["is", "digits"] + Self.digits)["IS-ravlt-nano"])
+        #expect(score > 8 && score <= 10, "ten classes, nearly always sure: \(score)")
+    }
+
+    @Test func imagesOfAnArchiveAreThoseOfTheDataSet() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.path("images.npz")
+        var pixels: [UInt8] = []
+        for image in 0..<30 { for pixel in 0..<64 * 3 { pixels.append(UInt8((image * 7 + pixel * 13) % 256)) } }
+        try NumpyWriter.write(to: path) { try $0.add("arr_0", shape: [30, 8, 8, 3], pixels) }
+        try FileManager.default.createDirectory(atPath: folder.path("set/0"), withIntermediateDirectories: true)
+        for image in 0..<30 {
+            let bytes = try ImageEncoder.png(
+                RGBImage(height: 8, width: 8, pixels: Array(pixels[image * 192..<(image + 1) * 192])))
+            try Data(bytes).write(to: URL(filePath: folder.path("set/0/\(image + 100).png")))
+        }
+        let found = try results(["prc", path, folder.path("set"), "--features", "ravlt-nano", "--quiet"])
+        #expect(found["precision"] == 1 && found["recall"] == 1)
+    }
+
+    @Test func rejectsWhatCannotBeCompared() throws {
+        let folder = try TemporaryFolder()
+        let features = try features("a.safetensors", shift: 0, in: folder)
+        let truncated = folder.path("truncated.npz")
+        let bytes = try Data(contentsOf: URL(filePath: Self.reference))
+        try bytes.prefix(700).write(to: URL(filePath: truncated))
+        let broken = folder.path("nan.npz")
+        try NumpyWriter.write(to: broken) { try $0.add("features", shape: [2, 2], [1, Float.nan, 0, 2]) }
+        let shaped = folder.path("shape.npz")
+        try NumpyWriter.write(to: shaped) { writer in
+            try writer.add("mu", shape: [3], [1.0, 2, 3])
+            try writer.add("sigma", shape: [2, 2], [1.0, 0, 0, 1])
+            try writer.add("arr_0", shape: [2, 2], [UInt8(1), 2, 3, 4])
+        }
+        let samples = Fixtures.path("metrics/mini-samples.npz")
+        func fails(_ arguments: [String], with code: Int32, _ words: String...) throws {
+            let result = try zoo(["metrics"] + arguments, environment: ["ZOO_HOME": folder.path])
+            #expect(result.status == code, "\(arguments): \(result.errors)")
+            for word in words { #expect(result.errors.contains(word), "\(word): \(result.errors)") }
+        }
+        try fails(["fid", truncated, features], with: 65, "truncated.npz")
+        try fails(["fid", features, broken], with: 65, "nan.npz", "row 0, column 1", "nan")
+        try fails(["fid", shaped, features], with: 65, "shape.npz", "sigma", "[3] and [2, 2]")
+        try fails(["prc", shaped, features], with: 65, "shape.npz", "arr_0", "(N, H, W, 3)")
+        try fails(["fid", features, Self.reference], with: 65, "4 dimensions", "9")
+        try fails(["sfid", features, features], with: 65, "a.safetensors", "mu_s")
+        try fails(["fid", features, folder.path("none.npz")], with: 66, "none.npz")
+        try fails(["fid", features, samples], with: 66, "fid-inception", "pt_inception-2015-12-05-6726825d.pth")
+        try fails(["fid", features, samples, "--weights", "seeded:1", "--resize", "nearest"], with: 64, "nearest")
+        try fails(["sfid", "digits", "digits", "--features", "ravlt-nano"], with: 64, "spatial")
+        try fails(["kid", features, features], with: 65, "at least 1000", "16")
+        try fails(["is", features, "--shuffle"], with: 64, "--splits")
+        try fails(["stats", Self.reference, "--output", "/nonexistent/x.npz"], with: 73, "/nonexistent")
+    }
+
+    @Test func latentsBecomePictures() throws {
+        let folder = try TemporaryFolder()
+        let arguments = [
+            "generate", "dit-s-8", "--weights", "seeded:1", "--vae", "seeded:1", "--class", "3", "--steps", "2",
+            "--quiet",
+        ]
+        try zooSucceeds(arguments + ["--output-dir", folder.path("drawn")])
+        let picture = try ImageDecoder.decode(file: folder.path("drawn/000000.png"), limits: ResourceLimits())
+        #expect(picture.image.height == 256 && picture.image.width == 256)
+        #expect(Set(picture.image.pixels).count > 20, "noise has many levels")
+        let record = try String(contentsOfFile: folder.path("drawn/generation.json"), encoding: .utf8)
+        #expect(record.contains("autoencoder") && record.contains("seeded:1"))
+    }
+
+    @Test func evalComparesAGeneratorWithItsData() throws {
+        let object = try zooSucceeds(["eval", "lit-nano", "--data", "digits", "--limit", "60", "--quiet", "--json"])
+            .json()
+        #expect(object["command"] as? String == "eval" && object["schema_version"] as? Int == 1)
+        let results = try #require(object["results"] as? [String: Any])
+        #expect(results["features"] as? String == "ravlt-nano" && results["samples"] as? Int == 60)
+        #expect(try #require(results["recognised"] as? Int) >= 50)
+        #expect(try #require(results["fd"] as? Double) > 0)
+        #expect(try #require(results["precision"] as? Double) > 0.3)
+        #expect(try #require(results["images_per_second"] as? Double) > 0)
+        let text = try zooSucceeds(["eval", "dit-nano", "--limit", "20", "--quiet"]).output
+        #expect(text.contains("FD-ravlt-nano") && text.contains("recognised"))
+        try zooFails(["eval", "lit-nano", "--csv"], with: 64, mentioning: "--csv")
+        try zooFails(["eval", "lit-nano", "--limit", "2"], with: 64, mentioning: "--limit")
+        try zooFails(["eval", "sd-vae"], with: 64, mentioning: "sd-vae")
+    }
+
+    @Test func warnsOfFewImagesAndUntrainedWeights() throws {
+        let samples = Fixtures.path("metrics/mini-samples.npz")
+        let result = try zooSucceeds(["metrics", "fid", samples, samples, "--weights", "seeded:1", "--quiet", "--json"])
+        #expect(result.errors.contains("untrained"))
+        #expect(result.errors.contains("5 images for 2048 dimensions"))
+        let object = try result.json()
+        let network = try #require(object["network"] as? [String: Any])
+        #expect(network["name"] as? String == "inception" && network["resizing"] as? String == "tensorflow")
+        #expect((network["weights"] as? [String: Any])?["trained"] as? Bool == false)
+        #expect((object["results"] as? [String: Double])?.keys.first == "FID")
+    }
+}
