@@ -66,7 +66,7 @@ import ZooImage
         #expect(abs(try #require(again.values.first) - distance) < 1e-9 * distance)
         #expect(abs(try #require(results(["fid", statistics, "digits"] + Self.digits).values.first)) < 1e-6)
         let score = try #require(results(["is", "digits"] + Self.digits)["IS-ravlt-nano"])
-        #expect(score > 8 && score <= 10, "ten classes, nearly always sure: \(score)")
+        #expect(score > 7 && score <= 10, "ten classes, mostly sure: \(score)")
     }
 
     @Test func imagesOfAnArchiveAreThoseOfTheDataSet() throws {
@@ -117,7 +117,7 @@ import ZooImage
         try fails(["sfid", "digits", "digits", "--features", "ravlt-nano"], with: 64, "spatial")
         try fails(["kid", features, features], with: 65, "at least 1000", "16")
         try fails(["is", features, "--shuffle"], with: 64, "--splits")
-        try fails(["stats", Self.reference, "--output", "/nonexistent/x.npz"], with: 73, "/nonexistent")
+        try fails(["stats", Self.reference, "--output", features + "/x.npz"], with: 73, "a.safetensors/x.npz")
     }
 
     @Test func latentsBecomePictures() throws {
