@@ -81,7 +81,7 @@ public enum InLineCSwin {
         let channels: Int
         private let conv: Conv2d
         private let norm: LayerNorm
-        private let blocks: [Block]
+        let blocks: [Block]
 
         init(_ w: Weights, _ configuration: Configuration, index: Int, isInLine: [Bool]) {
             channels = configuration.channels(of: index)
@@ -107,27 +107,16 @@ public enum InLineCSwin {
             (conv.outputSize(height), conv.outputSize(width))
         }
 
-        func check(height: Int, width: Int) throws(ZooError) {
-            let (height, width) = outputSize(height: height, width: width)
-            for block in blocks { try block.check(height: height, width: width) }
-        }
-
         func embed(_ x: FeatureMap, into map: FeatureMap, on runtime: Runtime) {
             conv(x, into: map, on: runtime)
             norm(map, into: map, on: runtime)
         }
 
-        func refine(_ map: FeatureMap, on runtime: Runtime) {
-            for block in blocks { block(map, on: runtime) }
-        }
-
-        func cost(height: Int, width: Int) -> Cost {
-            blocks.reduce(conv.cost(pixels: height * width)) { $0 + $1.cost(height: height, width: width) }
-        }
+        func embeddingCost(pixels: Int) -> Cost { conv.cost(pixels: pixels) }
     }
 
     /// `x + proj(attention(qkv(norm1(x))))`, then `x + mlp(norm2(x))`.
-    struct Block: Sendable {
+    struct Block: PyramidBlock {
         private enum Attention: Sendable {
             case inLine(InLineMixing)
             case stripes([StripeAttention])

@@ -74,7 +74,7 @@ public enum InLinePVT {
         private let proj: Conv2d
         private let norm: LayerNorm
         private let position: PositionEmbedding
-        private let blocks: [Block]
+        let blocks: [Block]
 
         init(_ w: Weights, _ configuration: Configuration, index: Int, isInLine: [Bool]) {
             channels = configuration.embedDims[index]
@@ -96,11 +96,6 @@ public enum InLinePVT {
             (proj.outputSize(height), proj.outputSize(width))
         }
 
-        func check(height: Int, width: Int) throws(ZooError) {
-            let (height, width) = outputSize(height: height, width: width)
-            for block in blocks { try block.check(height: height, width: width) }
-        }
-
         func embed(_ x: FeatureMap, into map: FeatureMap, on runtime: Runtime) {
             proj(x, into: map, on: runtime)
             let position = position.map(height: map.height, width: map.width, on: runtime)
@@ -110,17 +105,11 @@ public enum InLinePVT {
             }
         }
 
-        func refine(_ map: FeatureMap, on runtime: Runtime) {
-            for block in blocks { block(map, on: runtime) }
-        }
-
-        func cost(height: Int, width: Int) -> Cost {
-            blocks.reduce(proj.cost(pixels: height * width)) { $0 + $1.cost(height: height, width: width) }
-        }
+        func embeddingCost(pixels: Int) -> Cost { proj.cost(pixels: pixels) }
     }
 
     /// `x + attn(norm1(x))`, then `x + mlp(norm2(x))`.
-    struct Block: Sendable {
+    struct Block: PyramidBlock {
         private enum Attention: Sendable {
             case inLine(InLineAttention)
             case reduced(SpatialReductionAttention)

@@ -83,30 +83,21 @@ public enum InLineSwin {
 
     /// Patches with layer norm or merged patches of the stage before, and blocks.
     struct Stage: PyramidStage {
-        private enum Embedding: Sendable {
-            case patches(Conv2d, LayerNorm)
-            case merging(PatchMerging)
-        }
-
         let channels: Int
-        private let embedding: Embedding
-        private let blocks: [Block]
+        private let embedding: MapEmbedding
+        let blocks: [Block]
 
         init(_ w: Weights, _ configuration: Configuration, index: Int, isInLine: [Bool]) {
             let (channels, epsilon) = (configuration.channels(of: index), configuration.normEpsilon)
             self.channels = channels
             if index == 0 {
-                let patch = configuration.patchSize
                 embedding = .patches(
-                    Conv2d(
-                        w["patch_embed"]["proj"], in: configuration.inputChannels, out: channels, kernel: patch,
-                        stride: patch, padding: 0),
-                    LayerNorm(w["patch_embed"]["norm"], channels: channels, epsilon: epsilon))
+                    w["patch_embed"], in: configuration.inputChannels, out: channels, size: configuration.patchSize,
+                    epsilon: epsilon)
             } else {
                 embedding = .merging(
-                    PatchMerging(
-                        w["layers"][index - 1]["downsample"], channels: configuration.channels(of: index - 1),
-                        epsilon: epsilon))
+                    w["layers"][index - 1]["downsample"], channels: configuration.channels(of: index - 1),
+                    epsilon: epsilon)
             }
             blocks = isInLine.enumerated().map { block, isInLine in
                 let asked = isInLine ? configuration.windowSize : configuration.softmaxWindow
@@ -122,47 +113,26 @@ public enum InLineSwin {
         }
 
         func outputSize(height: Int, width: Int) -> (height: Int, width: Int) {
-            switch embedding {
-            case .patches(let proj, _): (proj.outputSize(height), proj.outputSize(width))
-            case .merging(let merging): (merging.outputSize(height), merging.outputSize(width))
-            }
+            embedding.outputSize(height: height, width: width)
         }
 
-        func check(height: Int, width: Int) throws(ZooError) {
+        func checkEmbedding(height: Int, width: Int) throws(ZooError) {
             if case .merging = embedding, !height.isMultiple(of: 2) || !width.isMultiple(of: 2) {
                 throw ZooError(
                     .usage, "only maps with even sides can be merged", expected: "even sides",
                     found: "\(height)x\(width)")
             }
-            let (height, width) = outputSize(height: height, width: width)
-            for block in blocks { try block.check(height: height, width: width) }
         }
 
         func embed(_ x: FeatureMap, into map: FeatureMap, on runtime: Runtime) {
-            switch embedding {
-            case .patches(let proj, let norm):
-                proj(x, into: map, on: runtime)
-                norm(map, into: map, on: runtime)
-            case .merging(let merging): merging(x, into: map, on: runtime)
-            }
+            embedding(x, into: map, on: runtime)
         }
 
-        func refine(_ map: FeatureMap, on runtime: Runtime) {
-            for block in blocks { block(map, on: runtime) }
-        }
-
-        func cost(height: Int, width: Int) -> Cost {
-            let start =
-                switch embedding {
-                case .patches(let proj, _): proj.cost(pixels: height * width)
-                case .merging(let merging): merging.cost(pixels: height * width)
-                }
-            return blocks.reduce(start) { $0 + $1.cost(height: height, width: width) }
-        }
+        func embeddingCost(pixels: Int) -> Cost { embedding.cost(pixels: pixels) }
     }
 
     /// `x + attn(norm1(x))` in windows, then `x + mlp(norm2(x))`.
-    package struct Block: Sendable {
+    package struct Block: PyramidBlock {
         /// What the windows do. InLine ones are as large as asked or as the map, whichever is smaller on each axis.
         package enum Attention: Sendable {
             case inLine(InLineKernel, window: Int)
@@ -207,7 +177,7 @@ public enum InLineSwin {
                 shiftX: width > window ? shift : 0)
         }
 
-        func check(height: Int, width: Int) throws(ZooError) {
+        package func check(height: Int, width: Int) throws(ZooError) {
             let own = windows(height: height, width: width)
             var fits = height.isMultiple(of: own.height) && width.isMultiple(of: own.width)
             // The table of relative positions belongs to one size of window.
@@ -247,7 +217,7 @@ public enum InLineSwin {
             mlp(addingTo: x, on: runtime)
         }
 
-        func cost(height: Int, width: Int) -> Cost {
+        package func cost(height: Int, width: Int) -> Cost {
             let windows = windows(height: height, width: width)
             let tokens = windows.height * windows.width
             let count = tokens > 0 ? height * width / tokens : 0

@@ -103,14 +103,28 @@ public enum L2ViT {
             case halving(Halving)
         }
 
-        private enum Block: Sendable {
+        enum Block: PyramidBlock {
             case window(L2ViTWindowBlock)
             case linear(L2ViTLinearBlock)
+
+            func callAsFunction(_ x: FeatureMap, on runtime: Runtime) {
+                switch self {
+                case .window(let block): block(x, on: runtime)
+                case .linear(let block): block(x, on: runtime)
+                }
+            }
+
+            func cost(height: Int, width: Int) -> Cost {
+                switch self {
+                case .window(let block): block.cost(height: height, width: width)
+                case .linear(let block): block.cost(tokens: height * width)
+                }
+            }
         }
 
         let channels: Int
         private let embedding: Embedding
-        private let blocks: [Block]
+        let blocks: [Block]
 
         init(_ w: Weights, _ configuration: Configuration, index: Int) {
             let (channels, heads) = (configuration.channels[index], configuration.heads[index])
@@ -145,26 +159,10 @@ public enum L2ViT {
             }
         }
 
-        func refine(_ map: FeatureMap, on runtime: Runtime) {
-            for block in blocks {
-                switch block {
-                case .window(let block): block(map, on: runtime)
-                case .linear(let block): block(map, on: runtime)
-                }
-            }
-        }
-
-        func cost(height: Int, width: Int) -> Cost {
-            let embedding =
-                switch self.embedding {
-                case .stem(let stem): stem.cost(pixels: height * width)
-                case .halving(let halving): halving.cost(pixels: height * width)
-                }
-            return blocks.reduce(embedding) { sum, block in
-                switch block {
-                case .window(let block): sum + block.cost(height: height, width: width)
-                case .linear(let block): sum + block.cost(tokens: height * width)
-                }
+        func embeddingCost(pixels: Int) -> Cost {
+            switch embedding {
+            case .stem(let stem): stem.cost(pixels: pixels)
+            case .halving(let halving): halving.cost(pixels: pixels)
             }
         }
     }

@@ -97,7 +97,7 @@ public enum Swin {
     struct Stage: PyramidStage {
         let channels: Int
         private let embedding: MapEmbedding
-        private let blocks: [Block]
+        let blocks: [Block]
 
         init(_ w: Weights, _ names: Names, _ configuration: Configuration, index: Int) {
             let (channels, epsilon) = (configuration.channels(of: index), configuration.normEpsilon)
@@ -119,7 +119,9 @@ public enum Swin {
             }
         }
 
-        func check(height: Int, width: Int) throws(ZooError) { try embedding.check(height: height, width: width) }
+        func checkEmbedding(height: Int, width: Int) throws(ZooError) {
+            try embedding.check(height: height, width: width)
+        }
 
         func outputSize(height: Int, width: Int) -> (height: Int, width: Int) {
             embedding.outputSize(height: height, width: width)
@@ -129,17 +131,11 @@ public enum Swin {
             embedding(x, into: map, on: runtime)
         }
 
-        func refine(_ map: FeatureMap, on runtime: Runtime) {
-            for block in blocks { block(map, on: runtime) }
-        }
-
-        func cost(height: Int, width: Int) -> Cost {
-            blocks.reduce(embedding.cost(pixels: height * width)) { $0 + $1.cost(height: height, width: width) }
-        }
+        func embeddingCost(pixels: Int) -> Cost { embedding.cost(pixels: pixels) }
     }
 
     /// `x + attn(norm1(x))` in windows, then `x + mlp(norm2(x))`.
-    package struct Block: Sendable {
+    package struct Block: PyramidBlock {
         private let attention: WindowAttention
         private let shift: Int
         private let mlp: MLP
@@ -166,7 +162,7 @@ public enum Swin {
             mlp(addingTo: x, on: runtime)
         }
 
-        func cost(height: Int, width: Int) -> Cost {
+        package func cost(height: Int, width: Int) -> Cost {
             attention.cost(height: height, width: width) + mlp.cost(tokens: height * width)
         }
     }

@@ -1,28 +1,56 @@
 import ZooCore
 
+/// What refines the map of a stage.
+package protocol PyramidBlock: Sendable {
+    /// - Throws: `ZooError` of kind `usage` if the block cannot take a map of this size.
+    func check(height: Int, width: Int) throws(ZooError)
+
+    /// In place.
+    func callAsFunction(_ x: FeatureMap, on runtime: Runtime)
+
+    /// Multiply-adds for one image whose map has this size.
+    func cost(height: Int, width: Int) -> Cost
+}
+
+extension PyramidBlock {
+    package func check(height: Int, width: Int) throws(ZooError) {}
+}
+
 /// One stage of a pyramid network: a coarser map of the images, and blocks that refine it in place.
 package protocol PyramidStage: Sendable {
+    associatedtype Block: PyramidBlock
+
     /// Channels of the stage's map.
     var channels: Int { get }
+    var blocks: [Block] { get }
 
     /// The size of the map over an input map (for the first stage: images) of this size; 0 where none is left.
     func outputSize(height: Int, width: Int) -> (height: Int, width: Int)
 
-    /// - Throws: `ZooError` of kind `usage` if the stage cannot take an input map of this size.
-    func check(height: Int, width: Int) throws(ZooError)
+    /// - Throws: `ZooError` of kind `usage` if no map can be made of an input map of this size.
+    func checkEmbedding(height: Int, width: Int) throws(ZooError)
 
     /// Makes the map.
     func embed(_ x: FeatureMap, into map: FeatureMap, on runtime: Runtime)
 
-    /// Runs the blocks.
-    func refine(_ map: FeatureMap, on runtime: Runtime)
-
-    /// Multiply-adds of `embed` and `refine` for one image whose map has this size.
-    func cost(height: Int, width: Int) -> Cost
+    /// Multiply-adds of `embed` for so many pixels of the map.
+    func embeddingCost(pixels: Int) -> Cost
 }
 
 extension PyramidStage {
-    package func check(height: Int, width: Int) throws(ZooError) {}
+    package func checkEmbedding(height: Int, width: Int) throws(ZooError) {}
+
+    /// - Throws: `ZooError` of kind `usage` if the stage cannot take an input map of this size.
+    fileprivate func check(height: Int, width: Int) throws(ZooError) {
+        try checkEmbedding(height: height, width: width)
+        let (height, width) = outputSize(height: height, width: width)
+        for block in blocks { try block.check(height: height, width: width) }
+    }
+
+    /// Multiply-adds for one image whose map has this size.
+    fileprivate func cost(height: Int, width: Int) -> Cost {
+        blocks.reduce(embeddingCost(pixels: height * width)) { $0 + $1.cost(height: height, width: width) }
+    }
 }
 
 /// A classifier of stages, each on a coarser map than the one before: layer norm (where there is one), mean over the
@@ -122,7 +150,7 @@ package struct PyramidClassifier<Stage: PyramidStage>: ImageClassifier {
     ) -> FeatureMap {
         let workspace = runtime.workspace
         var x = FeatureMap(images)
-        // By index, as a copy of a stage would be a heap allocation in this generic code.
+        // By index, as a copy of a stage or block would be a heap allocation in this generic code.
         for index in stages.indices {
             let (height, width) = stages[index].outputSize(height: x.height, width: x.width)
             let map = FeatureMap(
@@ -131,7 +159,8 @@ package struct PyramidClassifier<Stage: PyramidStage>: ImageClassifier {
             for group in map.groups(rows: groupRows) {
                 workspace.scope {
                     stages[index].embed(input.images(group), into: map.images(group), on: runtime)
-                    stages[index].refine(map.images(group), on: runtime)
+                    let blocks = stages[index].blocks
+                    for block in blocks.indices { blocks[block](map.images(group), on: runtime) }
                 }
             }
             intermediates?[index].update(from: map.base, count: map.rows * map.channels)
