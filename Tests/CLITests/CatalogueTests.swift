@@ -85,7 +85,7 @@ import ZooModels
         let libraries = try #require(object["libraries"] as? [String: String])
         #expect(libraries["png"]?.hasPrefix("1.6") == true)
         #expect(libraries["jpeg"]?.contains("jpeg") == true)
-        let text = try zooSucceeds(["doctor"]).output
+        let text = try zooSucceeds(["doctor"], environment: ["ZOO_HOME": "/nonexistent"]).output
         for part in [Environment.version, Processor.brand, "ZOO_HOME=/nonexistent", "/nonexistent/weights (not there)"]
         {
             #expect(text.contains(part))

@@ -16,8 +16,8 @@ struct Invocation {
 
 /// Runs `zoo` with the given arguments.
 ///
-/// - Parameter environment: variables on top of this process's own; `ZOO_HOME` points nowhere unless given, so that no
-///   test depends on what the machine's user has installed.
+/// - Parameter environment: variables on top of this process's own; `ZOO_HOME` is an empty folder of this run unless
+///   given, so that no test depends on what the machine's user has installed.
 func zoo(
     _ arguments: [String], environment: [String: String] = [:], at folder: TemporaryFolder? = nil
 ) throws -> Invocation {
@@ -34,7 +34,7 @@ func runProgram(
     process.arguments = arguments
     let own = ProcessInfo.processInfo.environment
     let searchPath = try program().deletingLastPathComponent().path + ":" + (own["PATH"] ?? "/usr/bin:/bin")
-    process.environment = own.merging(["ZOO_HOME": "/nonexistent", "PATH": searchPath]) { $1 }
+    process.environment = own.merging(["ZOO_HOME": scratch.path("home"), "PATH": searchPath]) { $1 }
         .merging(environment) { $1 }
     if let folder { process.currentDirectoryURL = URL(filePath: folder.path) }
     // Files instead of pipes: a long output cannot block.

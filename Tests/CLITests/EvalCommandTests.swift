@@ -43,8 +43,11 @@ private func comparable(_ object: [String: Any]) throws -> String {
     }
 
     @Test func withoutWeightsTheSampleIsAnInstallationCheck() throws {
-        let result = try zooSucceeds(["eval", "ravlt", "--data", "imagenet-subset", "--batch-size", "1", "--json"])
-        #expect(result.errors.contains("RAVLT_T.pth") && result.errors.contains("/nonexistent/weights/"))
+        let home = try TemporaryFolder()
+        let result = try zooSucceeds(
+            ["eval", "ravlt", "--data", "imagenet-subset", "--batch-size", "1", "--json"],
+            environment: ["ZOO_HOME": home.path])
+        #expect(result.errors.contains("RAVLT_T.pth") && result.errors.contains("\(home.path)/weights/"))
         let object = try result.json()
         let results = try #require(object["results"] as? [String: Any])
         #expect(results["trained"] as? Bool == false)

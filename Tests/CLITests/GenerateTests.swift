@@ -79,7 +79,7 @@ import ZooImage
         let process = Process()
         process.executableURL = try program()
         process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(["ZOO_HOME": "/nonexistent"]) { $1 }
+        process.environment = ProcessInfo.processInfo.environment.merging(["ZOO_HOME": folder.path("home")]) { $1 }
         let errors = Pipe()
         (process.standardOutput, process.standardError) = (FileHandle.nullDevice, errors)
         try process.run()

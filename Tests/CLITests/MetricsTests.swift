@@ -26,6 +26,22 @@ import ZooImage
         return path
     }
 
+    /// `exp(mean KL(p || mean p))` written out, of a fixture's `logits` (images, classes).
+    private static func inceptionScore(of fixture: String) throws -> Double {
+        let file = try SafetensorsFile(path: Fixtures.path(fixture))
+        let classes = try #require(file.info("logits")?.shape.last)
+        let logits = try file.float64s(of: "logits")
+        let images = logits.count / classes
+        let rows = (0..<images).map { image in
+            let powers = logits[image * classes..<(image + 1) * classes].map(exp)
+            let sum = powers.reduce(0, +)
+            return powers.map { $0 / sum }
+        }
+        let marginal = (0..<classes).map { c in rows.reduce(0) { $0 + $1[c] } / Double(images) }
+        let divergence = rows.reduce(0) { $0 + zip($1, marginal).reduce(0) { $0 + $1.0 * log($1.0 / $1.1) } }
+        return exp(divergence / Double(images))
+    }
+
     @Test func distancesOfGivenFeatures() throws {
         let folder = try TemporaryFolder()
         let (a, b) = (
@@ -66,7 +82,8 @@ import ZooImage
         #expect(abs(try #require(again.values.first) - distance) < 1e-9 * distance)
         #expect(abs(try #require(results(["fid", statistics, "digits"] + Self.digits).values.first)) < 1e-6)
         let score = try #require(results(["is", "digits"] + Self.digits)["IS-ravlt-nano"])
-        #expect(score > 7 && score <= 10, "ten classes, mostly sure: \(score)")
+        let expected = try Self.inceptionScore(of: "nano/ravlt-nano-digits.logits.safetensors")
+        #expect(abs(score - expected) < 1e-6 * expected, "\(score), of the official logits \(expected)")
     }
 
     @Test func imagesOfAnArchiveAreThoseOfTheDataSet() throws {
