@@ -9,6 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 import dit
+import inline
 import operators
 import ravlt
 import seeded
@@ -28,6 +29,7 @@ def cases(golden):
         yield from tiny_cases(golden / area, core)
         yield from large_cases(golden / area, f"{family}-t", large)
     yield from inline_cases(golden / "inline")
+    yield from inline_networks(golden / "inline")
     yield from lit_cases(golden / "lit")
     yield from sla_cases(golden / "scatterformer")
     yield from diffusion_cases(golden)
@@ -64,6 +66,17 @@ def inline_cases(folder):
             data = torch_file(path.with_suffix(".case.safetensors"))
             output = operators.inline(*(data[t].transpose(2, 3) for t in "qkv")).transpose(2, 3)
             yield f"inline {path.stem}", output, data["out_f64"], about["noise_fp32_vs_fp64"]["rms_diff_over_rms"]
+
+
+def inline_networks(folder):
+    for name in ("deit", "pvt", "swin"):
+        about = json.loads((folder / f"inline_{name}_tiny.json").read_text())
+        expected = torch_file(folder / f"inline_{name}_tiny.case.safetensors")["output_f64"]
+        network = ravlt.load(inline.create(f"inline-{name}-tiny"), seeded.tensor)
+        noise = about["noise_fp32_vs_fp64"]["rms_diff_over_rms"]
+        image = torch.from_numpy(seeded.image(about["input"]["shape"]))
+        yield f"inline-{name}-tiny", network(image), expected, noise
+        yield f"inline-{name}-tiny simplified", inline.simplified(network)(image), expected, noise
 
 
 def lit_cases(folder):

@@ -14,6 +14,7 @@ import autoencoder
 import contest
 import dit
 import inception
+import inline
 import ravlt
 import runtimes
 import seeded
@@ -22,8 +23,8 @@ import vit
 from zoo import Zoo
 
 # The PyTorch twin of every family.
-TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin, "dit": dit, "lit": dit,
-         "sd": autoencoder, "fid": inception}
+TWINS = {"ravlt": ravlt, "mavit": ravlt, "deit": vit, "vit": vit, "swin": swin, "inline": inline,
+         "dit": dit, "lit": dit, "sd": autoencoder, "fid": inception}
 
 # A forward pass in float32 errs by about 5e-7; a wrong epsilon in a norm already moves the logits by 1e-5 and more.
 TOLERANCE = 5e-6
@@ -47,9 +48,11 @@ def inputs_of(twin, batch, image_size):
 
 def flops(network, inputs):
     """Twice the multiply-adds of all convolutions and matrix products of a pass."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
-    with FlopCounterMode(display=False) as counter:
+    # The counter does not know PyTorch's fused attention on CPUs.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network(*inputs)
     return counter.get_total_flops()
 
@@ -78,7 +81,9 @@ def zoo_contestant(options, inputs, threads):
 def arguments():
     root = pathlib.Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", nargs="?", default="ravlt-t", help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}, {dit,lit}-{s,b}-2, sd-vae, fid-inception")
+    parser.add_argument("model", nargs="?", default="ravlt-t",
+                        help="{ravlt,mavit}-{t,s,b,l,nano}, {deit,vit,swin}-{tiny,small,base}, "
+                             "inline-{deit,pvt,swin}-tiny, {dit,lit}-{s,b}-2, sd-vae, fid-inception")
     parser.add_argument("--weights", help="safetensors file or seeded rule (default: seeded:1, tamed where it must be)")
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])

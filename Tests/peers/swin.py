@@ -43,8 +43,12 @@ class WindowAttention(nn.Module):
 
     def forward(self, x):
         bias = self.scores_bias() if self.bias is None else self.bias
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5).unbind(0)
-        return self.proj(F.scaled_dot_product_attention(q, k, v, bias).transpose(2, 3).flatten(3))
+        if self.shift:
+            bias = bias.repeat(len(x), 1, 1, 1)
+        # Windows as images: runtimes know attention in four dimensions only.
+        q, k, v = self.qkv(x.flatten(0, 1)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind(0)
+        out = self.proj(F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2))
+        return out.unflatten(0, (len(x), -1))
 
 
 class Block(nn.Module):
