@@ -63,8 +63,7 @@ extension Roofline {
         let ends = [bandwidth.first, bandwidth.last].compactMap { $0 }.map {
             "\($0.gbPerSecond.threeDigits) GB/s in \($0.workingSet.binaryBytes)"
         }
-        let threads = threads == 1 ? "1 thread" : "\(threads) threads"
-        return "roofline \(instructionSet), \(threads): \(gflops.threeDigits) GFLOP/s, copy "
+        return "roofline \(instructionSet), \(threads.threadCount): \(gflops.threeDigits) GFLOP/s, copy "
             + ends.joined(separator: ", ")
     }
 }

@@ -8,39 +8,25 @@ public struct KernelPlots {
         rooflines = report.rooflines
     }
 
-    /// One operator at one setting over the sequence length.
-    struct Growth {
-        let label: String
-        let points: [(x: Double, y: Double)]
-        let law: PowerLaw?
-    }
-
-    /// Every setting that was measured at two or more lengths, in the order of the rows.
-    var growths: [Growth] {
-        let attention = rows.filter { $0.tokens != nil }
-        var settings: [String] = []
-        for row in attention where !settings.contains(Self.setting(row)) { settings.append(Self.setting(row)) }
-        return settings.compactMap { setting in
-            let points = attention.filter { Self.setting($0) == setting }
-                .map { (x: Double($0.tokens ?? 1), y: $0.measurement.statistics.median * 1e3) }
-                .sorted { $0.x < $1.x }
-            return Set(points.map(\.x)).count > 1
-                ? Growth(label: setting, points: points, law: PowerLaw(fitting: points)) : nil
-        }
+    private var growths: [Growth] {
+        Growth.curves(
+            rows.compactMap { row in
+                row.tokens.map {
+                    .init(setting: Self.setting(row), size: Double($0), measurement: row.measurement)
+                }
+            })
     }
 
     /// Operator, sizes but the tokens, threads and instruction set.
     private static func setting(_ row: KernelRow) -> String {
         let sizes = row.shape.split(separator: "x")
-        let threads = row.threads == 1 ? "1 thread" : "\(row.threads) threads"
-        guard sizes.count == 4 else { return "\(row.operator), \(threads), \(row.instructionSet)" }
-        return "\(row.operator), batch \(sizes[0]), \(sizes[1]) x \(sizes[3]), \(threads), \(row.instructionSet)"
+        let machine = "\(row.threads.threadCount), \(row.instructionSet)"
+        guard sizes.count == 4 else { return "\(row.operator), \(machine)" }
+        return "\(row.operator), batch \(sizes[0]), \(sizes[1]) x \(sizes[3]), \(machine)"
     }
 
     /// One line per setting: the fitted exponent.
-    public var summary: [String] {
-        growths.compactMap { growth in growth.law.map { "\(growth.label): time ~ tokens^\($0.exponent.fixed(2))" } }
-    }
+    public var summary: [String] { growths.compactMap { $0.summary(over: "tokens") } }
 
     /// Both plots as one SVG image.
     public var svg: String {
@@ -50,10 +36,7 @@ public struct KernelPlots {
     private var timePlot: LogLogPlot {
         LogLogPlot(
             title: "Time over sequence length", xTitle: "tokens", yTitle: "median, ms",
-            series: growths.map { growth in
-                let exponent = growth.law.map { ": tokens^\($0.exponent.fixed(2))" } ?? ""
-                return .init(label: growth.label + exponent, points: growth.points, style: .joined)
-            })
+            series: growths.map { $0.series(over: "tokens") })
     }
 
     private var rooflinePlot: LogLogPlot {
@@ -66,10 +49,9 @@ public struct KernelPlots {
             return levels.map { level in
                 let ridge = roofline.gflops / level.gbPerSecond
                 let slope = [low, min(max(ridge, low), high), high]
-                let threads = roofline.threads == 1 ? "1 thread" : "\(roofline.threads) threads"
                 let label =
                     "\(roofline.gflops.threeDigits) GFLOP/s, \(level.gbPerSecond.threeDigits) GB/s in "
-                    + "\(level.workingSet.binaryBytes), \(roofline.instructionSet), \(threads)"
+                    + "\(level.workingSet.binaryBytes), \(roofline.instructionSet), \(roofline.threads.threadCount)"
                 return .init(
                     label: label, points: slope.map { ($0, min(roofline.gflops, $0 * level.gbPerSecond)) },
                     style: .ceiling)

@@ -26,21 +26,37 @@ package struct LogLogPlot {
         }
     }
 
+    /// A place on an axis.
+    package struct Tick {
+        let value: Double
+        let label: String?
+
+        package init(value: Double, label: String?) {
+            self.value = value
+            self.label = label
+        }
+    }
+
     let title: String
     let xTitle: String
     let yTitle: String
     let series: [Series]
+    let xTicks: [Tick]?
 
-    package init(title: String, xTitle: String, yTitle: String, series: [Series]) {
+    /// - Parameter xTicks: in ascending order, in the place of round numbers; labels that would overlap are left out.
+    package init(title: String, xTitle: String, yTitle: String, series: [Series], xTicks: [Tick]? = nil) {
         self.title = title
         self.xTitle = xTitle
         self.yTitle = yTitle
         self.series = series
+        self.xTicks = xTicks
     }
 
     static let width = 640.0
     private static let plotHeight = 400.0
     private static let (left, right, top) = (70.0, 20.0, 40.0)
+    /// The room of a label under the x axis.
+    private static let labelWidth = 30.0
     private static let grey = "#808080"
     private static let palette = [
         "#3b82c4", "#d9822b", "#3a9d5d", "#c94f4f", "#8a63c9", "#a0784f", "#c95fa3", "#5f9ea0", "#9a9a2e", "#5c6bc0",
@@ -87,16 +103,19 @@ package struct LogLogPlot {
     private func grid(_ x: Axis, _ y: Axis) -> String {
         let bottom = Self.top + Self.plotHeight
         var svg = ""
-        for tick in x.ticks {
+        var free = -Double.infinity
+        for tick in xTicks ?? x.ticks {
             let position = x.position(tick.value)
             svg += Self.line(position, Self.top, position, bottom, Self.grey, width: 0.5, opacity: 0.35)
-            if tick.isLabelled { svg += Self.text(Self.tick(tick.value), position, bottom + 18, anchor: "middle") }
+            guard let label = tick.label, position >= free else { continue }
+            svg += Self.text(label, position, bottom + 18, anchor: "middle")
+            free = position + Self.labelWidth
         }
         for tick in y.ticks {
             let position = y.position(tick.value)
             svg += Self.line(
                 Self.left, position, Self.width - Self.right, position, Self.grey, width: 0.5, opacity: 0.35)
-            if tick.isLabelled { svg += Self.text(Self.tick(tick.value), Self.left - 8, position + 4, anchor: "end") }
+            if let label = tick.label { svg += Self.text(label, Self.left - 8, position + 4, anchor: "end") }
         }
         svg += Self.text(xTitle, (Self.left + Self.width - Self.right) / 2, bottom + 38, anchor: "middle")
         let middle = Self.top + Self.plotHeight / 2
@@ -136,10 +155,13 @@ package struct LogLogPlot {
         func position(_ value: Double) -> Double { from + (log10(value) - low) / (high - low) * (to - from) }
 
         /// 1, 2, 5 of every decade; labels at all of them on short axes, at powers of ten on long ones.
-        var ticks: [(value: Double, isLabelled: Bool)] {
+        var ticks: [Tick] {
             let all = Int(low.rounded(.down))...Int(high.rounded(.up))
             return all.flatMap { decade in
-                [1.0, 2, 5].map { (value: $0 * pow(10, Double(decade)), isLabelled: $0 == 1 || high - low < 3) }
+                [1.0, 2, 5].map { factor in
+                    let value = factor * pow(10, Double(decade))
+                    return Tick(value: value, label: factor == 1 || high - low < 3 ? LogLogPlot.tick(value) : nil)
+                }
             }.filter { log10($0.value) >= low && log10($0.value) <= high }
         }
     }

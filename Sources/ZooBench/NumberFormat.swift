@@ -3,6 +3,9 @@ import Foundation
 extension Int {
     /// A power-of-two size in bytes with its unit.
     var binaryBytes: String { self >= 1 << 20 ? "\(self >> 20) MiB" : "\(self >> 10) KiB" }
+
+    /// A number of threads: 1 thread, 2 threads.
+    var threadCount: String { self == 1 ? "1 thread" : "\(self) threads" }
 }
 
 /// How benchmarks print numbers: the digits that a reader can use, no more.

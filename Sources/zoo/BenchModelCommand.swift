@@ -15,7 +15,7 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
             """)
 
     static let examples = [
-        "zoo bench model ravlt-nano --min-time 0.2",
+        "zoo bench model ravlt-nano mavit-nano --image-size 32,64,128 --min-time 0.2 --plot growth.svg",
         "zoo bench model ravlt-t --batch 1,8 --threads 1 --profile",
     ]
 
@@ -36,6 +36,10 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
     @Flag(help: "Add where the time of a pass goes, by kind of kernel.")
     var profile = false
 
+    @Option(
+        help: "Write how the time grows with the image size to this SVG file.", completion: .file(extensions: ["svg"]))
+    var plot: String?
+
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var sweep: SweepOptions
     @OptionGroup var plan: PlanOptions
@@ -43,6 +47,10 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
 
     func run() throws {
         try Output.check(file: report.outputFile)
+        try Output.check(file: plot)
+        guard plot == nil || Set(imageSize?.values ?? []).count > 1 else {
+            throw ZooError(.usage, "--plot needs two sizes or more", hint: "give a list, --image-size 224,512,1024")
+        }
         let environment = Environment.current
         let plan = try plan.makePlan()
         let cards = try models.map { (name) throws(ZooError) in try Registry.card(named: name) }
@@ -64,15 +72,17 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
                 }
             }
         }
-        try report.write(
-            BenchmarkReport(
-                command: CommandLine.arguments.joined(separator: " "), environment: environment,
-                rooflines: machines.compactMap(\.roofline), results: rows),
-            details: { format in
-                rows.flatMap { row in
-                    (row.profile?.tables() ?? []).map { "\(row.id)\n\n\($0.rendered(format))" }
-                }
-            })
+        let result = BenchmarkReport(
+            command: CommandLine.arguments.joined(separator: " "), environment: environment,
+            rooflines: machines.compactMap(\.roofline), results: rows)
+        let plots = ModelPlots(result)
+        try report.write(result) { format in
+            let profiles = rows.flatMap { row in
+                (row.profile?.tables() ?? []).map { "\(row.id)\n\n\($0.rendered(format))" }
+            }
+            return profiles + (plots.summary.isEmpty ? [] : [plots.summary.map { $0 + "\n" }.joined()])
+        }
+        if let plot { try Output.write(plots.svg, toFile: plot) }
     }
 
     private func sizes(for card: ModelCard) -> [ModelBenchmark.ImageSize] {

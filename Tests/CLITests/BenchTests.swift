@@ -74,6 +74,18 @@ import ZooCore
         #expect(svg.hasPrefix("<svg") && svg.contains("Time over sequence length") && svg.contains("Roofline"))
     }
 
+    @Test func plotShowsGrowthOfModels() throws {
+        let folder = try TemporaryFolder()
+        let output = try zooSucceeds(
+            ["bench", "model", "ravlt-nano", "mavit-nano", "--image-size", "32,64", "--plot", folder.path("plot.svg")]
+                + Self.quick
+        ).output
+        let svg = try String(contentsOfFile: folder.path("plot.svg"), encoding: .utf8)
+        let laws = output.split(separator: "\n").filter { $0.contains(": time ~ pixels^") }
+        #expect(laws.map { $0.prefix { $0 != "," } } == ["ravlt-nano", "mavit-nano"])
+        #expect(svg.contains(">32</text>") && svg.contains(">64</text>"))
+    }
+
     /// A report whose samples are those of another, times a factor.
     private func report(_ factor: Double, in folder: TemporaryFolder) throws -> String {
         let samples = (0..<20).map { factor * (1 + 0.001 * Double($0 * 7 % 20)) }
@@ -97,7 +109,8 @@ import ZooCore
         "kernel nope", "kernel rala --tokens 0", "kernel rala --tokens x", "kernel rala --threads 0",
         "kernel rala --isa sse9", "kernel rala --runs 0", "kernel rala --min-time -1", "kernel gemm --model nope",
         "kernel rala --output xml", "kernel rala --json --output csv", "model", "model nope",
-        "model ravlt-nano --batch 0",
+        "model ravlt-nano --batch 0", "model ravlt-nano --plot a.svg",
+        "model ravlt-nano --image-size 32,32 --plot a.svg",
         "compare", "nope",
     ])
     func rejectsWrongUsage(line: String) throws {

@@ -52,6 +52,18 @@ import ZooCore
         #expect(abs((numbers[1] - numbers[3]) - (numbers[3] - numbers[5])) < 0.03)
     }
 
+    /// Measured sizes stand in the place of round numbers, without labels that overlap.
+    @Test func ticksCanBeGiven() {
+        let sizes = [224.0, 225, 512]
+        let plot = LogLogPlot(
+            title: "", xTitle: "", yTitle: "",
+            series: [.init(label: "", points: sizes.map { ($0 * $0, $0) }, style: .joined)],
+            xTicks: sizes.map { .init(value: $0 * $0, label: "side \(Int($0))") })
+        let svg = LogLogPlot.image([plot])
+        #expect(svg.contains(">side 224<") && svg.contains(">side 512<"))
+        #expect(!svg.contains(">side 225<") && !svg.contains(">100 k<"))
+    }
+
     @Test func degenerateDataStillGiveAnImage() {
         for points in [[], [(1.0, 1.0)], [(1.0, 1.0), (1.0, 1.0)]] {
             let plot = LogLogPlot(
