@@ -62,7 +62,7 @@ ck_status ck_epilogue_check(const ck_epilogue *epilogue, size_t n) {
     return CK_OK;
 }
 
-/* How a product is cut into tasks: a function of the sizes alone. */
+/* How a product is cut into tasks. No output depends on it. */
 typedef struct {
     size_t rows, columns; /* of one task */
     int copied;           /* rows are copied (and normalised) into scratch first */
@@ -72,16 +72,17 @@ typedef struct {
 
 /*
  * Tasks take whole rows of the output as long as there are enough rows for it, in blocks that stay in the second-level
- * cache while the weights stream past. Few rows against many weights are divided by columns, each weight read once.
+ * cache while the weights stream past: the longer, the fewer times. Few rows against many weights are divided by columns,
+ * each weight read once.
  */
-static cut cut_for(const ck_gemm_args *args, const ck_product_kernels *kernels) {
-    enum { NEAR_ROWS = 128 * 1024, BLOCK_ROWS = 112, ROUND = 14 };
+static cut cut_for(const ck_gemm_args *args, const ck_product_kernels *kernels, size_t threads) {
+    enum { NEAR_ROWS = 192 * 1024, BLOCK_ROWS = 266, ROUND = 14 };
     cut c = {.rows = args->rows, .columns = ck_divide_up(args->n, CK_PANEL) * CK_PANEL};
-    const int near = args->n <= CK_NEAR_WEIGHTS / args->k && args->rows >= BLOCK_ROWS;
-    if (near || args->rows > 2 * BLOCK_ROWS) {
-        const size_t cached = ck_larger(2 * ROUND, NEAR_ROWS / args->k);
-        const size_t rows = ck_smaller(ck_smaller(cached, BLOCK_ROWS), ck_divide_up(args->rows, CK_TASKS));
-        c.rows = ck_divide_up(rows, ROUND) * ROUND;
+    const int near = args->n <= CK_NEAR_WEIGHTS / args->k && args->rows >= 8 * ROUND;
+    const size_t longest = ck_smaller(ck_larger(2 * ROUND, NEAR_ROWS / args->k), BLOCK_ROWS);
+    if (near || args->rows > longest) {
+        const size_t blocks = ck_larger(ck_divide_up(args->rows, longest), threads > 1 ? 2 * threads : 1);
+        c.rows = ck_divide_up(ck_divide_up(args->rows, blocks), ROUND) * ROUND;
     } else {
         c.columns = ck_divide_up(ck_divide_up(args->n, CK_PANEL), CK_TASKS) * CK_PANEL;
     }
@@ -110,8 +111,9 @@ static ck_status check_sizes(const ck_context *context, const ck_gemm_args *args
 
 size_t ck_gemm_scratch(const ck_context *context, const ck_gemm_args *args) {
     if (check_sizes(context, args) != CK_OK || context->isa == CK_ISA_REF) return 0;
-    const cut c = cut_for(args, ck_product_kernels_for(context->isa, args->packed_bf16 != NULL));
-    const size_t threads = ck_pool_threads(context->pool), copies = !c.copied ? 0 : c.shared ? 1 : threads;
+    const size_t threads = ck_pool_threads(context->pool);
+    const cut c = cut_for(args, ck_product_kernels_for(context->isa, args->packed_bf16 != NULL), threads);
+    const size_t copies = !c.copied ? 0 : c.shared ? 1 : threads;
     return (copies * copied_floats(&c, args->rows) + threads * staged_floats(args)) * sizeof(float);
 }
 
@@ -202,9 +204,10 @@ ck_status ck_gemm_f32(const ck_context *context, const ck_gemm_args *args, void 
                .product = {args->n, packed, args->out, args->out_stride, args->epilogue},
                .kernels = ck_product_kernels_for(context->isa, args->packed_bf16 != NULL),
                .scratch = scratch};
-    own.cut = cut_for(args, own.kernels);
+    const size_t threads = ck_pool_threads(context->pool);
+    own.cut = cut_for(args, own.kernels, threads);
     if (own.cut.copied && scratch == NULL) return CK_BAD_ARGUMENT;
-    const size_t copies = !own.cut.copied ? 0 : own.cut.shared ? 1 : ck_pool_threads(context->pool);
+    const size_t copies = !own.cut.copied ? 0 : own.cut.shared ? 1 : threads;
     if (scratch) own.staged = own.scratch + copies * copied_floats(&own.cut, args->rows);
     if (own.cut.shared) ck_pool_run(context->pool, ck_divide_up(args->rows, SHARED_ROWS), copy_shared_rows, &own);
     const size_t row_tasks = ck_divide_up(args->rows, own.cut.rows);

@@ -13,7 +13,8 @@ typedef struct {
     size_t row_stride;
     size_t runs, run_stride, run;
     const float *weights; /* [steps][CK_PANEL] */
-    const float *ahead;   /* weights to fetch meanwhile, a quarter of a panel */
+    const float *ahead;   /* weights to fetch meanwhile, one line or two every four k */
+    int two_lines;
     const float *start;   /* TILE_COLUMNS initial sums for every row */
     float *out;
     size_t out_stride;
@@ -76,7 +77,7 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
     vf sum[TILE_ROWS][2];
     const size_t stride = t->row_stride, out_stride = t->out_stride;
     const float *x[BASES], *w = t->weights, *ahead = t->ahead, *residual = t->residual;
-    const size_t end_stride = t->end_stride;
+    const size_t end_stride = t->end_stride, ahead_step = t->two_lines ? 32 : 16;
     const float *end = t->end, *const last = end + (rows - 1) * end_stride;
     float *out = t->out;
     const vf start0 = v_load(t->start), start1 = v_load(t->start + VL);
@@ -86,9 +87,9 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
 #pragma clang loop unroll(full)
         for (size_t b = 0; b < bases; b++) x[b] = t->from + run * t->run_stride + 3 * b * stride;
         size_t i = t->run;
-        for (; i >= 4; i -= 4, w += 4 / STEP_WORDS * CK_PANEL, ahead += CK_PANEL / STEP_WORDS) {
+        for (; i >= 4; i -= 4, w += 4 / STEP_WORDS * CK_PANEL, ahead += ahead_step / STEP_WORDS) {
             __builtin_prefetch(ahead, 0, 2);
-            __builtin_prefetch(ahead + 16, 0, 2);
+            if (t->two_lines) __builtin_prefetch(ahead + 16, 0, 2);
             __builtin_prefetch(end, 1, 3);
             if (TILE_COLUMNS > 16) __builtin_prefetch(end + 16, 1, 3);
             end = end < last ? end + end_stride : end;
@@ -223,12 +224,15 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
     }
     const size_t tiles = ck_divide_up(source->line_rows, TILE_ROWS);
     const size_t least = source->line_rows / tiles, higher = source->line_rows % tiles;
-    size_t gap = 0;
+    /* The next panel is spread over eight tiles: faster, and its lines would hold back those that are needed at once. */
+    t.two_lines = tiles * source->lines < 8;
+    const size_t shares = t.two_lines ? 4 : 8;
+    size_t gap = 0, share = 0;
     for (size_t line = 0; line < source->lines; line++, gap += source->out_gap) {
         t.from = source->from + line * source->line_stride;
         for (size_t index = 0; index < tiles; index++) {
             const size_t rows = least + (index < higher);
-            t.ahead = next + index % 4 * (steps * CK_PANEL / 4);
+            t.ahead = next + share++ % shares * (steps * CK_PANEL / shares);
             t.end = p->out + row * p->out_stride + gap + column;
             if (direct) {
                 t.out = p->out + row * p->out_stride + gap + column;
