@@ -99,14 +99,16 @@ public enum Registry {
     }
 
     /// Loads an image autoencoder; as `load`.
+    ///
+    /// - Parameter parts: what of it is wanted. The checkpoint must have all of it.
     public static func loadAutoencoder(
         _ card: ModelCard, from source: any TensorSource, hyperparameters: Hyperparameters? = nil,
-        precision: Precision = .fp32
+        precision: Precision = .fp32, parts: Autoencoder.Parts = .both
     ) throws -> Autoencoder {
         try require(.autoencode, of: card)
-        let network = try network(card, from: source, hyperparameters: hyperparameters, precision: precision)
-        guard let autoencoder = network as? Autoencoder else { throw wrongTask(.autoencode, card) }
-        return autoencoder
+        return try read(source, precision, family(of: card)) { weights in
+            try AutoencoderKL.network(hyperparameters, weights, parts)
+        }
     }
 
     private static func denoiser(_ network: any Network, _ card: ModelCard) throws(ZooError) -> any Denoiser {
@@ -131,8 +133,14 @@ public enum Registry {
         precision: Precision = .fp32
     ) throws -> any Network {
         let family = try family(of: card)
+        return try read(source, precision, family) { try family.build(card.name, hyperparameters, $0) }
+    }
+
+    private static func read<Model>(
+        _ source: any TensorSource, _ precision: Precision, _ family: ModelFamily, _ build: (Weights) throws -> Model
+    ) throws -> Model {
         let reader = WeightReader(source, precision: precision)
-        let model = try family.build(card.name, hyperparameters, reader.root)
+        let model = try build(reader.root)
         try reader.finish(isBuffer: family.isBuffer)
         return model
     }

@@ -21,7 +21,7 @@ public final class LatentDecoder {
         card: ModelCard, weights: ResolvedWeights, tile: Int? = nil, rounding: SampleRounding = .adm,
         runtime: Runtime
     ) throws {
-        network = try Registry.loadAutoencoder(card, from: weights.source).withoutEncoder
+        network = try Registry.loadAutoencoder(card, from: weights.source, parts: .decoder)
         scalingFactor = AutoencoderKL.scalingFactor(of: card)
         self.card = card
         self.weights = weights.record()

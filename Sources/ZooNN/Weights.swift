@@ -12,6 +12,17 @@ import ZooCore
 package struct Weights {
     package let reader: WeightReader
     package let prefix: String
+    private let isRead: Bool
+
+    fileprivate init(_ reader: WeightReader, prefix: String, isRead: Bool) {
+        self.reader = reader
+        self.prefix = prefix
+        self.isRead = isRead
+    }
+
+    /// The same scope for a part of the network that is not wanted: the checkpoint must have its tensors in the right
+    /// shape, but they are not read, and `tensor` answers as to a reader that only records names.
+    package var unread: Weights { Weights(reader, prefix: prefix, isRead: false) }
 
     /// The scope's name without the final dot, `layers.0.blocks.1.attn.qkvo`.
     package var path: String { String(prefix.dropLast()) }
@@ -21,7 +32,7 @@ package struct Weights {
 
     /// The scope of `name` inside this one: `w["layers"]["0"]` reads `layers.0.*`.
     package subscript(_ name: String) -> Weights {
-        Weights(reader: reader, prefix: prefix + name + ".")
+        Weights(reader, prefix: prefix + name + ".", isRead: isRead)
     }
 
     /// The scope of the `index`-th element of a list.
@@ -34,7 +45,7 @@ package struct Weights {
     /// The tensor's elements in row-major order; zeros (and a recorded problem) when it is missing or has another
     /// shape; empty when the reader only records names.
     package func tensor(_ name: String, _ shape: [Int]) -> [Float] {
-        reader.tensor(prefix + name, shape)
+        reader.tensor(prefix + name, shape, isRead: isRead)
     }
 }
 
@@ -56,15 +67,15 @@ package final class WeightReader {
     }
 
     /// The scope of the whole checkpoint.
-    package var root: Weights { Weights(reader: self, prefix: "") }
+    package var root: Weights { Weights(self, prefix: "", isRead: true) }
 
     fileprivate func contains(_ name: String) -> Bool { source?.info(name) != nil }
 
-    fileprivate func tensor(_ name: String, _ shape: [Int]) -> [Float] {
+    fileprivate func tensor(_ name: String, _ shape: [Int], isRead: Bool) -> [Float] {
         requested.append((name, shape))
         precondition(names.insert(name).inserted, "the model definition reads \(name) twice")
         guard let source else { return [] }
-        var values = [Float](repeating: 0, count: shape.reduce(1, *))
+        var values = [Float](repeating: 0, count: isRead ? shape.reduce(1, *) : 0)
         if source.tensorNames != nil {
             guard let info = source.info(name) else {
                 problems.append(ZooError(.badData, "tensor is missing", at: name, expected: "\(shape)"))
@@ -77,6 +88,7 @@ package final class WeightReader {
                 return values
             }
         }
+        guard isRead else { return values }
         do {
             try values.withUnsafeMutableBufferPointer { try source.read(name, shape: shape, into: $0) }
         } catch let error as ZooError {

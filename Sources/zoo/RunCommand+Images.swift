@@ -13,9 +13,9 @@ extension RunCommand {
         try refuseIntermediates(of: card)
         let encodes = file.info("image") != nil || file.info("latent") == nil
         let network = try naming(configuration) {
-            let whole = try Registry.loadAutoencoder(
-                card, from: source, hyperparameters: configuration?.hyperparameters, precision: precision.precision)
-            return encodes ? whole : whole.withoutEncoder
+            try Registry.loadAutoencoder(
+                card, from: source, hyperparameters: configuration?.hyperparameters, precision: precision.precision,
+                parts: encodes ? .both : .decoder)
         }
         let latents = file.info("latent") == nil ? nil : try file.images("latent", channels: network.latentChannels)
         let images = encodes ? try file.images("image", channels: network.imageChannels) : nil

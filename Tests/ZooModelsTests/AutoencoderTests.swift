@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import Testing
 import ZooCore
@@ -20,9 +21,11 @@ import ZooNN
 
     private static let card = try? Registry.card(named: "sd-vae")
 
-    private static func tiny(from source: any TensorSource = SeededSource(seed: 1)) throws -> Autoencoder {
+    private static func tiny(
+        from source: any TensorSource = SeededSource(seed: 1), parts: Autoencoder.Parts = .both
+    ) throws -> Autoencoder {
         try Registry.loadAutoencoder(
-            #require(card), from: source, hyperparameters: hyperparameters(golden("tiny").json["config"]))
+            #require(card), from: source, hyperparameters: hyperparameters(golden("tiny").json["config"]), parts: parts)
     }
 
     /// A map as the golden files have it, [1, C, H, W].
@@ -218,6 +221,57 @@ import ZooNN
         let source = try renamed { name, shape in name == "decoder.conv_out.bias" ? nil : (name, shape) }
         let error = #expect(throws: ZooError.self) { try Self.tiny(from: source) }
         #expect(error?.kind == .badData && error?.location == "decoder.conv_out.bias")
+    }
+
+    /// A checkpoint has to be whole although the encoder's elements are not read.
+    @Test func rejectsIncompleteCheckpointsForDecodingToo() throws {
+        let missing = try renamed { name, shape in name == "encoder.conv_in.bias" ? nil : (name, shape) }
+        let misshapen = try renamed { name, shape in (name, name == "encoder.conv_in.bias" ? [4, 2] : shape) }
+        for source in [missing, misshapen] {
+            let error = #expect(throws: ZooError.self) { try Self.tiny(from: source, parts: .decoder) }
+            #expect(error?.kind == .badData && error?.location == "encoder.conv_in.bias")
+        }
+    }
+
+    @Test func decoderAloneReadsNothingElseAndDecodesTheSame() throws {
+        let runtime = try Runtime(threads: 1)
+        let latents = seededImages([1, 4, 4, 3], name: "latent", scale: 4)
+        let source = CountingSource()
+        let decoder = try Self.tiny(from: source, parts: .decoder)
+        #expect(source.requests.contains { $0.hasPrefix("decoder.") })
+        #expect(
+            !source.requests.contains { $0.hasPrefix("encoder.") || $0.hasPrefix("quant_conv.") }, "\(source.requests)")
+        #expect(try Self.decode(decoder, latents, on: runtime) == Self.decode(Self.tiny(), latents, on: runtime))
+        let error = #expect(throws: ZooError.self) {
+            try Self.encode(decoder, seededImages([1, 3, 24, 32]), on: runtime)
+        }
+        #expect(error?.kind == .usage)
+    }
+
+    /// The seeded rule, which remembers what it was asked for.
+    private final class CountingSource: TensorSource {
+        private let rule = SeededSource(seed: 1)
+        private let asked = Mutex<[String]>([])
+        var requests: [String] { asked.withLock(\.self) }
+        var name: String { rule.name }
+        var tensorNames: [String]? { nil }
+        func info(_ tensor: String) -> TensorInfo? { nil }
+        func read(_ tensor: String, shape: [Int], into destination: UnsafeMutableBufferPointer<Float>) throws {
+            asked.withLock { $0.append(tensor) }
+            try rule.read(tensor, shape: shape, into: destination)
+        }
+    }
+
+    /// Beside the weights a decoder needs one canvas: two maps of its finest level. Attention of n pixels would need n^2.
+    @Test func memoryOfADecodeIsThatOfTwoMaps() throws {
+        let (height, width) = (48, 40)
+        let model = try Self.tiny().decoding(inStripsOf: 1 << 16)
+        let runtime = try Runtime(threads: 2)
+        _ = try Self.decode(model, seededImages([1, 4, height, width], name: "latent"), on: runtime)
+        let pixels = 64 * height * width
+        // The finest level has 8 channels and is entered by 16.
+        let canvas = 4 * 16 * pixels
+        #expect(runtime.workspace.capacity < canvas + canvas / 4, "\(runtime.workspace.capacity) for \(canvas)")
     }
 
     @Test(arguments: [(1, 1), (1, 5), (7, 2), (9, 8)])
