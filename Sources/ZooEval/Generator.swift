@@ -17,6 +17,32 @@ public struct GenerationOptions: Sendable, Equatable {
     public var precision = Precision.fp32
 
     public init() {}
+
+    /// The options as results, records and pictures name them.
+    public var parameters: [String: String] {
+        let sampler =
+            switch sampler {
+            case .ddpm: "ddpm"
+            case .ddim(let eta): "ddim, eta \(eta)"
+            }
+        var result = [
+            "seed": "\(seed)", "sampler": sampler, "steps": respacing, "guidance": "\(guidance)",
+            "precision": precision.rawValue,
+        ]
+        if let guidedChannels { result["guided_channels"] = "\(guidedChannels)" }
+        return result
+    }
+
+    /// Everything that makes pictures what they are but for what they show: the record of a folder.
+    public func parameters(
+        of card: ModelCard, _ weights: WeightsRecord, decoder: LatentDecoder?
+    ) -> [String: String] {
+        var result = parameters
+        result["model"] = card.name
+        result["weights"] = weights.sha256 ?? weights.source
+        result["autoencoder"] = decoder.map { $0.weights.sha256 ?? $0.weights.source }
+        return result
+    }
 }
 
 /// Draws samples from a diffusion model.

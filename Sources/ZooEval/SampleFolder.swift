@@ -56,13 +56,38 @@ public struct SampleFolder {
     }
 
     /// Whether an image is there; it is complete then.
-    public func has(_ number: Int) -> Bool {
-        FileManager.default.fileExists(atPath: "\(path)/\(Self.name(number))")
+    public func has(_ number: Int) -> Bool { FileManager.default.fileExists(atPath: file(number)) }
+
+    /// Reads an image back.
+    ///
+    /// - Throws: `ZooError` that names the file if it is damaged or an image of another size.
+    public func read(_ number: Int, height: Int, width: Int) throws -> RGBImage {
+        let path = file(number)
+        let decoded = try ImageDecoder.decode(file: path, limits: ResourceLimits())
+        if case .warned(let error) = decoded.status { throw error }
+        let image = decoded.image
+        guard (image.height, image.width) == (height, width) else {
+            throw ZooError(
+                .badData, "not an image of this run", file: path, expected: "\(height)x\(width) pixels",
+                found: "\(image.height)x\(image.width)")
+        }
+        return image
     }
+
+    /// Removes the images and the record of a folder, and the folder if nothing else is in it.
+    public static func remove(_ path: String) {
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
+            let isImage = name.hasSuffix(".png") && name.dropLast(4).allSatisfy(\.isWholeNumber)
+            if isImage || name == recordName { unlink("\(path)/\(name)") }
+        }
+        rmdir(path)
+    }
+
+    private func file(_ number: Int) -> String { "\(path)/\(Self.name(number))" }
 
     /// Writes an image, complete or not at all.
     public func write(_ image: RGBImage, _ number: Int, text: [ImageEncoder.Text]) throws {
         let bytes = try ImageEncoder.png(image, text: text)
-        try AtomicFile.write(to: "\(path)/\(Self.name(number))") { try $0.write(bytes) }
+        try AtomicFile.write(to: file(number)) { try $0.write(bytes) }
     }
 }

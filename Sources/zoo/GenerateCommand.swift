@@ -20,9 +20,11 @@ struct GenerateCommand: Exemplified {
 
             --output writes one PNG file, the image or a grid of them, with the parameters in text entries. --output-dir \
             writes every image as 000000.png, 000001.png, ...; what is there already is not drawn again, so that the \
-            same command takes up an interrupted run, and shards on several machines share a folder. --latents writes \
-            the samples themselves, before they become pictures: `samples` (B, C, H, W). What models such as dit-xl-2 \
-            draw are the latents of an autoencoder, --vae, which makes the pictures of them.
+            same command takes up an interrupted run, and shards on several machines share a folder. --npz writes the \
+            batch that evaluators such as ADM's read: the images `arr_0`, bytes (N, H, W, 3), and the classes `arr_1`, \
+            int64; with --output-dir from the files of the folder, after what is missing has been drawn. --latents \
+            writes the samples themselves, before they become pictures: `samples` (B, C, H, W). What models such as \
+            dit-xl-2 draw are the latents of an autoencoder, --vae, which makes the pictures of them.
             """)
 
     static let examples = [
@@ -46,14 +48,16 @@ struct GenerateCommand: Exemplified {
         completion: .file(extensions: ["safetensors"]))
     var captions: String?
 
-    @Option(help: "Images to draw (default: one for each class or caption).")
-    var count: Int?
-
     @Option(help: "A PNG file for the image or the grid.", completion: .file(extensions: ["png"]))
     var output: String?
 
     @Option(help: "A folder for one PNG file per image.", completion: .directory)
     var outputDir: String?
+
+    @Option(
+        help: "A .npz file for all images and their classes, as evaluators read them.",
+        completion: .file(extensions: ["npz"]))
+    var npz: String?
 
     @Option(help: "A safetensors file for the samples as they are.", completion: .file(extensions: ["safetensors"]))
     var latents: String?
@@ -68,23 +72,7 @@ struct GenerateCommand: Exemplified {
     @Option(help: "Decode latents in tiles of so many of their pixels, which bounds the memory.")
     var tile: Int?
 
-    @Option(help: "Steps: a number, ddimN, or numbers for equal sections of the process.")
-    var steps = "50"
-
-    @Option(help: "ddpm or ddim.")
-    var sampler = SamplerName.ddpm
-
-    @Option(help: "Noise of the ddim sampler: 0 for none, 1 for that of ddpm.")
-    var eta: Float = 0
-
-    @Option(help: "Strength of classifier-free guidance; 1 for none.")
-    var guidance: Float = 1
-
-    @Option(help: "Guided channels: a number, or all (default: the official code's three, or all of fewer).")
-    var guidanceChannels: String?
-
-    @Option(help: "Seed of the first image's noise.")
-    var seed: UInt64 = 0
+    @OptionGroup var sampling: SamplingOptions
 
     @Option(help: "Draw every n-th image only, from the i-th on: i/n with i from 0.")
     var shard: Shard = .all
@@ -113,11 +101,6 @@ struct GenerateCommand: Exemplified {
     @Flag(help: "No progress and no notes on standard error.")
     var quiet = false
 
-    /// The samplers' names.
-    enum SamplerName: String, ExpressibleByArgument, CaseIterable {
-        case ddpm, ddim
-    }
-
     /// Every `count`-th image from `index` on.
     struct Shard: ExpressibleByArgument {
         static let all = Shard(index: 0, count: 1)
@@ -138,24 +121,20 @@ struct GenerateCommand: Exemplified {
         }
     }
 
-    private static let maximumImages = 1_000_000
-
     func validate() throws {
-        guard output != nil || outputDir != nil || latents != nil else {
-            throw ValidationError("give --output, --output-dir or --latents")
+        guard [output, outputDir, npz, latents].contains(where: { $0 != nil }) else {
+            throw ValidationError("give --output, --output-dir, --npz or --latents")
         }
         guard outputDir == nil || output == nil && latents == nil else {
             throw ValidationError("--output-dir excludes --output and --latents")
         }
-        guard (1...Self.maximumImages).contains(count ?? 1) else {
-            throw ValidationError("--count must be in 1...\(Self.maximumImages)")
-        }
         guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size must be in 1...4096") }
         guard (1...256).contains(zoom ?? 1) else { throw ValidationError("--zoom must be in 1...256") }
         guard (1...4096).contains(columns ?? 1) else { throw ValidationError("--columns must be in 1...4096") }
-        guard (0...1).contains(eta) else { throw ValidationError("--eta must be in 0...1") }
-        guard eta == 0 || sampler == .ddim else { throw ValidationError("--eta belongs to --sampler ddim") }
         guard outputDir != nil || shard.count == 1 else { throw ValidationError("--shard needs --output-dir") }
+        guard npz == nil || shard.count == 1 else {
+            throw ValidationError("--npz takes all images: give it to a run without --shard after the shards")
+        }
         guard captions == nil || classes == nil else {
             throw ValidationError("--class and --captions exclude each other")
         }
@@ -186,7 +165,7 @@ struct GenerateCommand: Exemplified {
             throw ZooError(.usage, "\(card.name) does not generate", hint: "see 'zoo list --task generate'")
         }
         // What can't work is refused before weights are read.
-        for file in [output, latents] { try Output.check(file: file) }
+        for file in [output, npz, latents] { try Output.check(file: file) }
         let plan = try Plan(self, card)
         let weights = try self.weights.resolve(card)
         let runtime = try compute.runtime()
@@ -195,8 +174,9 @@ struct GenerateCommand: Exemplified {
         precision.announce(on: runtime.instructionSet, quiet: quiet)
         if !weights.isTrained { Output.warning("untrained weights: the pictures show noise") }
         let record = weights.record()
-        let autoencoder = decoder.map { ["autoencoder": $0.weights.sha256 ?? $0.weights.source] } ?? [:]
-        let parameters = parameters(card, record, plan.subjects).merging(autoencoder) { $1 }
+        // What makes the images: the text entries of a picture, the record in a folder, a part of the result.
+        let parameters = plan.options.parameters(of: card, record, decoder: decoder)
+            .merging([plan.subjects.kind: plan.subjects.description]) { $1 }
         let folder = try outputDir.map { try SampleFolder($0, parameters: parameters) }
         try preview.map { try SampleFolder.create($0) }
 
@@ -206,19 +186,35 @@ struct GenerateCommand: Exemplified {
         if missing.count < own.count, !quiet {
             Output.note("\(own.count - missing.count) of \(own.count) images are there already")
         }
+        let interrupts = Interrupts()
+        var pictures: [RGBImage] = []
         var samples: [Tensor] = []
-        try draw(generator, decoder, plan, numbers: missing) { numbers, batch in
-            guard let folder else { return samples.append(batch) }
-            for (number, picture) in zip(numbers, try Self.pictures(batch, decoder)) {
-                try folder.write(picture, number, text: entries(parameters, plan.subjects, [number]))
+        /// Draws what is missing and hands on one picture after the other, where there are any.
+        func draw(_ body: (Int, RGBImage) throws -> Void) throws {
+            try self.draw(generator, decoder, plan, numbers: missing, interrupts) { numbers, batch in
+                if latents != nil { samples.append(batch) }
+                guard plan.needsPictures else { return }
+                for (number, picture) in zip(numbers, try Self.pictures(batch, decoder)) {
+                    if output != nil { pictures.append(picture) }
+                    try body(number, picture)
+                }
             }
         }
-        if folder == nil { try write(joined(samples), decoder, entries(parameters, plan.subjects, own), plan) }
+        if let folder {
+            try draw { try folder.write($1, $0, text: entries(parameters, plan, [$0])) }
+            if let npz { try pack(folder, plan, into: npz, interrupts) }
+        } else if let npz {
+            try plan.writeArchive(to: npz) { add in try draw { try add($1) } }
+        } else {
+            try draw { _, _ in }
+        }
+        if let output { try write(plan.grid(pictures), to: output, entries(parameters, plan, own)) }
+        if let latents { try write(joined(samples), to: latents, entries(parameters, plan, own)) }
         let seconds = (ContinuousClock.now - start).seconds
         let results = Results(
             trained: weights.isTrained, drawn: missing.count, present: own.count - missing.count, seconds: seconds,
             imagesPerSecond: seconds > 0 ? Double(missing.count) / seconds : 0,
-            files: [output, outputDir, latents].compactMap(\.self))
+            files: [output, outputDir, npz, latents].compactMap(\.self))
         try report(
             Content(
                 model: card, weights: record,
@@ -240,33 +236,22 @@ struct GenerateCommand: Exemplified {
         try decoder?.pictures(of: samples) ?? SamplePicture.digits(samples)
     }
 
-    /// What makes the images: the text entries of a picture, the record in a folder, a part of the result.
-    private func parameters(_ card: ModelCard, _ weights: WeightsRecord, _ subjects: Subjects) -> [String: String] {
-        [
-            "model": card.name, "weights": weights.sha256 ?? weights.source, subjects.kind: subjects.description,
-            "seed": "\(seed)", "sampler": sampler == .ddpm ? "ddpm" : "ddim, eta \(eta)", "steps": steps,
-            "guidance": "\(guidance)" + (guidanceChannels.map { " on \($0) channels" } ?? ""),
-            "precision": precision.precision.rawValue,
-        ]
-    }
-
     /// The text entries of a picture with these images.
     private func entries(
-        _ parameters: [String: String], _ subjects: Subjects, _ numbers: [Int]
+        _ parameters: [String: String], _ plan: Plan, _ numbers: [Int]
     ) -> [ImageEncoder.Text] {
         var own = parameters
         own["Software"] = "zoo \(Environment.version)"
-        own[subjects.kind] = subjects.description(of: numbers)
-        if numbers.count == 1 { own["seed"] = "\(seed &+ UInt64(truncatingIfNeeded: numbers[0]))" }
+        own[plan.subjects.kind] = plan.subjects.description(of: numbers)
+        if numbers.count == 1 { own["seed"] = "\(plan.options.seed &+ UInt64(truncatingIfNeeded: numbers[0]))" }
         return own.sorted { $0.key < $1.key }.map { ImageEncoder.Text($0.key, $0.value) }
     }
 
     /// Draws images in batches and hands each batch on; image numbers are those of the whole run.
     private func draw(
-        _ generator: Generator, _ decoder: LatentDecoder?, _ plan: Plan, numbers: [Int],
+        _ generator: Generator, _ decoder: LatentDecoder?, _ plan: Plan, numbers: [Int], _ interrupts: Interrupts,
         _ body: ([Int], Tensor) throws -> Void
     ) throws {
-        let interrupts = Interrupts()
         let progress = ProgressReporter(unit: "steps", isQuiet: quiet)
         defer { progress.finish() }
         var done = 0
@@ -300,15 +285,25 @@ struct GenerateCommand: Exemplified {
         try AtomicFile.write(to: path) { try $0.write(bytes) }
     }
 
-    /// Writes what there is beside a folder of images.
-    private func write(
-        _ samples: Tensor, _ decoder: LatentDecoder?, _ text: [ImageEncoder.Text], _ plan: Plan
-    ) throws {
-        if let output { try write(plan.grid(Self.pictures(samples, decoder)), to: output, text) }
-        guard let latents else { return }
+    private func write(_ samples: Tensor, to path: String, _ text: [ImageEncoder.Text]) throws {
         var writer = SafetensorsWriter(metadata: Dictionary(uniqueKeysWithValues: text.map { ($0.keyword, $0.value) }))
         writer.add("samples", samples)
-        try writer.write(to: latents)
+        try writer.write(to: path)
+    }
+
+    /// Packs a folder that has all images.
+    private func pack(_ folder: SampleFolder, _ plan: Plan, into path: String, _ interrupts: Interrupts) throws {
+        let progress = ProgressReporter(unit: "images packed", isQuiet: quiet)
+        defer { progress.finish() }
+        try plan.writeArchive(to: path) { add in
+            for number in 0..<plan.subjects.count {
+                guard !interrupts.isRequested else {
+                    throw ZooError(.interrupted, "interrupted while the images were packed", file: path)
+                }
+                try add(folder.read(number, height: plan.side, width: plan.side))
+                progress.update(done: number + 1, total: plan.subjects.count)
+            }
+        }
     }
 
     private func report(_ content: Content) throws {
@@ -330,6 +325,9 @@ private struct Plan {
 
     let options: GenerationOptions
     let subjects: Subjects
+    /// Rows and columns of a picture.
+    let side: Int
+    let needsPictures: Bool
     /// Whether pictures are asked for and the model draws latents.
     let needsDecoder: Bool
     private let columns: Int?
@@ -337,34 +335,19 @@ private struct Plan {
 
     init(_ command: GenerateCommand, _ card: ModelCard) throws {
         let network = try Registry.denoiserSkeleton(of: card)
-        options = try Self.options(command, network)
+        options = try command.sampling.options(for: network, precision: command.precision.precision)
         subjects = try Subjects(command, network.conditioning, card)
         columns = command.columns
-        let side = card.preprocessing.inputHeight
+        side = card.preprocessing.inputHeight
         zoom = command.zoom ?? max(1, 64 / side)
         let drawsLatents = network.sampleSize != side
-        needsDecoder = drawsLatents && (command.output != nil || command.outputDir != nil || command.preview != nil)
+        needsPictures = [command.output, command.outputDir, command.npz].contains { $0 != nil }
+        needsDecoder = drawsLatents && (needsPictures || command.preview != nil)
         if !drawsLatents, command.tile != nil {
             throw ZooError(.usage, "\(card.name) draws pictures, which need no decoder", at: "--tile")
         }
         try refuseGrid(of: command.output == nil ? 1 : subjects.count, side: side)
         try refuseGrid(of: command.preview == nil ? 1 : min(subjects.count, command.batchSize), side: side)
-    }
-
-    private static func options(_ command: GenerateCommand, _ network: any Denoiser) throws -> GenerationOptions {
-        var options = GenerationOptions()
-        options.sampler = command.sampler == .ddpm ? .ddpm : .ddim(eta: command.eta)
-        options.respacing = command.steps
-        options.guidance = command.guidance
-        options.seed = command.seed
-        options.precision = command.precision.precision
-        guard let text = command.guidanceChannels else { return options }
-        guard let channels = text == "all" ? network.channels : Int(text) else {
-            throw ZooError(
-                .usage, "not a number of channels", at: "--guidance-channels", expected: "a number or all", found: text)
-        }
-        options.guidedChannels = channels
-        return options
     }
 
     private func columns(_ images: Int) -> Int {
@@ -382,6 +365,12 @@ private struct Plan {
 
     func grid(_ pictures: [RGBImage]) -> RGBImage {
         SamplePicture.grid(pictures, columns: columns(pictures.count), zoom: zoom)
+    }
+
+    /// Writes all images of the run, which `draw` hands over, and their classes.
+    func writeArchive(to path: String, draw: (_ add: @escaping (RGBImage) throws -> Void) throws -> Void) throws {
+        try SampleArchive.write(
+            to: path, size: (subjects.count, side, side), labels: subjects.labels, draw: draw)
     }
 }
 
@@ -405,7 +394,7 @@ private struct Subjects {
             conditions = .labels(Array(0..<known))
             kind = "class"
             description = command.classes == "all" ? "all" : cycle.map(String.init).joined(separator: ",")
-            count = command.count ?? (command.classes == nil ? min(cycle.count, 10) : cycle.count)
+            count = command.sampling.count ?? (command.classes == nil ? min(cycle.count, 10) : cycle.count)
         case .captions(let tokens, let channels):
             guard let path = command.captions else {
                 throw ZooError(
@@ -416,8 +405,14 @@ private struct Subjects {
             cycle = Array(0..<conditions.count)
             kind = "captions"
             description = path
-            count = command.count ?? cycle.count
+            count = command.sampling.count ?? cycle.count
         }
+    }
+
+    /// The class of every image, `nil` for captions.
+    var labels: [Int]? {
+        guard case .labels = conditions else { return nil }
+        return (0..<count).map { cycle[$0 % cycle.count] }
     }
 
     func condition(of numbers: [Int]) -> Condition { conditions.selecting(numbers.map { cycle[$0 % cycle.count] }) }

@@ -107,6 +107,61 @@ import ZooImage
         #expect(other.errors.contains("other parameters") && other.errors.contains("seed"))
     }
 
+    @Test func sampleBatchHoldsThePicturesAndTheirClasses() throws {
+        let folder = try TemporaryFolder()
+        let common = ["generate", "dit-nano", "--class", "3,1,4", "--count", "7", "--steps", "4", "--quiet"]
+        let drawn = folder.path("drawn")
+        for shard in ["0/2", "1/2"] { try zooSucceeds(common + ["--output-dir", drawn, "--shard", shard]) }
+        let files = try pictures(drawn)
+        try FileManager.default.removeItem(atPath: "\(drawn)/000005.png")
+        let result = try zooSucceeds(common + ["--output-dir", drawn, "--npz", folder.path("packed.npz")])
+        #expect(result.output.contains("1 drawn, 6 there already") && result.output.contains("packed.npz"))
+        #expect(try pictures(drawn) == files)
+
+        let archive = try NumpyArchive(path: folder.path("packed.npz"))
+        #expect(archive.names == ["arr_0", "arr_1"])
+        #expect(archive.info("arr_0") == TensorInfo(shape: [7, 8, 8, 3], dtype: .uint8))
+        let pixels = try files.keys.sorted().flatMap { try image("\(drawn)/\($0)").pixels }
+        #expect(try archive.uint8s(of: "arr_0") == pixels && Set(pixels).count > 2)
+        #expect(archive.info("arr_1") == TensorInfo(shape: [7], dtype: .int64))
+        #expect(try archive.int64s(of: "arr_1") == [3, 1, 4, 3, 1, 4, 3])
+
+        try zooSucceeds(
+            common + ["--npz", folder.path("direct.npz"), "--batch-size", "3", "--output", folder.path("grid.png")])
+        #expect(try bytes(folder.path("direct.npz")) == bytes(folder.path("packed.npz")))
+        #expect(try image(folder.path("grid.png")).width == 8 * 28)
+
+        let same = try zooSucceeds([
+            "metrics", "prc", folder.path("direct.npz"), drawn, "--features", "ravlt-nano", "--json", "--quiet",
+        ]).json()
+        #expect(same["results"] as? [String: Double] == ["precision": 1, "recall": 1, "f_score": 1])
+    }
+
+    @Test func rejectsAFolderThatIsNoSampleBatch() throws {
+        let folder = try TemporaryFolder()
+        let (drawn, archive) = (folder.path("drawn"), folder.path("drawn.npz"))
+        let arguments = [
+            "generate", "lit-nano", "--count", "3", "--steps", "3", "--quiet", "--output-dir", drawn, "--npz", archive,
+        ]
+        try zooFails(arguments + ["--shard", "0/2"], with: 64, mentioning: "--npz", "without --shard")
+        #expect(!FileManager.default.fileExists(atPath: drawn))
+        try zooSucceeds(arguments)
+        let whole = try bytes(archive)
+        let victim = "\(drawn)/000001.png"
+        let picture = try bytes(victim)
+        try picture.prefix(picture.count - 30).write(to: URL(filePath: victim))
+        try zooFails(arguments, with: 65, mentioning: "000001.png")
+        try Data(ImageEncoder.png(RGBImage(height: 8, width: 4, pixels: [UInt8](repeating: 1, count: 96))))
+            .write(to: URL(filePath: victim))
+        try zooFails(arguments, with: 65, mentioning: "000001.png", "8x8", "8x4")
+        #expect(try bytes(archive) == whole, "what went wrong leaves the earlier file alone")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["drawn", "drawn.npz"])
+        let elsewhere = ["generate", "--npz"]
+        try zooFails(elsewhere + [folder.path("no/x.npz")], with: 73, mentioning: "no/x.npz")
+        try zooFails(elsewhere + [folder.path], with: 73, mentioning: folder.path)
+        try zooFails(elsewhere + [archive, "--shard", "0/2"], with: 64)
+    }
+
     @Test func previewShowsEveryStep() throws {
         let folder = try TemporaryFolder()
         try zooSucceeds([
