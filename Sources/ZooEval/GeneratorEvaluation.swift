@@ -27,7 +27,7 @@ public final class GeneratorEvaluation {
         /// classifier knows the classes.
         public let recognised: Int?
         public let accuracy: Double?
-        /// Of drawing alone.
+        /// Of drawing alone, without the samples that a journal brought.
         public let imagesPerSecond: Double
         public let seconds: Double
         public let peakResidentBytes: Int
@@ -40,6 +40,7 @@ public final class GeneratorEvaluation {
     }
 
     public let card: ModelCard
+    public let weights: WeightsRecord
     public let options: GenerationOptions
     public let samples: Int
     private let generator: Generator
@@ -60,7 +61,7 @@ public final class GeneratorEvaluation {
     ) throws {
         guard samples > Self.neighbours else {
             throw ZooError(
-                .usage, "too few samples to compare", at: "--limit", expected: "more than \(Self.neighbours)",
+                .usage, "too few samples to compare", at: "--count", expected: "more than \(Self.neighbours)",
                 found: "\(samples)")
         }
         generator = try Generator(card: card, weights: weights.source, options: options, runtime: runtime)
@@ -74,17 +75,24 @@ public final class GeneratorEvaluation {
         self.decoder = decoder
         self.batchSize = batchSize
         self.classes = classes
+        self.weights = weights.record()
         reference = MetricInput(dataset, name: dataset.name)
         isTrained = weights.isTrained && extractor.weights.trained && decoder?.weights.trained ?? true
     }
 
     private static let neighbours = 3
 
+    /// The settings that a journal is kept for.
+    public var parameters: [String: String] {
+        options.parameters(of: card, weights, decoder: decoder).merging(["class": "all"]) { $1 }
+    }
+
     /// Draws, compares, and counts.
     ///
+    /// - Parameter journal: where pictures are kept, and found if it has them.
     /// - Throws: `ZooError` of kind `interrupted` on request.
     public func run(
-        progress: (Progress) -> Void = { _ in }, shouldStop: () -> Bool = { false }
+        journal: SampleJournal? = nil, progress: (Progress) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws -> Results {
         let known = try MetricSet(
             reference, [.pooledStatistics, .pooledFeatures], extractor: { extractor }, shouldStop: shouldStop)
@@ -92,17 +100,26 @@ public final class GeneratorEvaluation {
         var logits = FeatureMatrix(dimensions: extractor.dimensions(of: .logits))
         let clock = ContinuousClock()
         let start = clock.now
-        var drawing = Duration.zero
+        var (drawing, drawn) = (Duration.zero, 0)
         for first in stride(from: 0, to: samples, by: batchSize) {
             let numbers = Array(first..<min(first + batchSize, samples))
-            let begin = clock.now
-            let drawn = try generator.samples(numbers, .labels(numbers.map { $0 % classes })) { _, _ in
+            func check() throws {
                 guard !shouldStop() else {
                     throw ZooError(.interrupted, "interrupted after \(first) of \(samples) samples")
                 }
             }
-            let pictures = try decoder?.pictures(of: drawn) ?? SamplePicture.digits(drawn)
+            try check()
+            var batch = try numbers.map { try journal?.picture($0, side: card.preprocessing.inputHeight) }
+            let missing = batch.indices.filter { batch[$0] == nil }
+            let begin = clock.now
+            let new = try draw(missing.map { numbers[$0] }, step: check)
             drawing += clock.now - begin
+            drawn += new.count
+            for (index, picture) in zip(missing, new) {
+                batch[index] = picture
+                try journal?.add(numbers[index], picture)
+            }
+            let pictures = batch.compactMap(\.self)
             for part in stride(from: 0, to: pictures.count, by: extractor.batchSize) {
                 let features = try extractor.features(
                     of: Array(pictures[part..<min(part + extractor.batchSize, pictures.count)]), [.pooled, .logits])
@@ -122,8 +139,15 @@ public final class GeneratorEvaluation {
             precision: manifolds.precision, recall: manifolds.recall,
             inceptionScore: try InceptionScore(logits: logits).mean, recognised: recognised,
             accuracy: recognised.map { 100 * Double($0) / Double(samples) },
-            imagesPerSecond: Double(samples) / max(drawing.seconds, 1e-9), seconds: (clock.now - start).seconds,
+            imagesPerSecond: Double(drawn) / max(drawing.seconds, 1e-9), seconds: (clock.now - start).seconds,
             peakResidentBytes: ProcessUsage.peakBytes)
+    }
+
+    private func draw(_ numbers: [Int], step: () throws -> Void) throws -> [RGBImage] {
+        guard !numbers.isEmpty else { return [] }
+        let labels = numbers.map { $0 % classes }
+        let samples = try generator.samples(numbers, .labels(labels)) { _, _ in try step() }
+        return try decoder?.pictures(of: samples) ?? SamplePicture.digits(samples)
     }
 
     /// Samples whose highest logit is that of the class they were to be.
@@ -151,20 +175,22 @@ public struct GeneratorReport: Codable, Sendable {
     public let results: GeneratorEvaluation.Results
 
     public init(
-        _ evaluation: GeneratorEvaluation, _ results: GeneratorEvaluation.Results, weights: WeightsRecord,
-        dataset: any ImageDataset, environment: Environment, commandLine: String
+        _ evaluation: GeneratorEvaluation, _ results: GeneratorEvaluation.Results, dataset: any ImageDataset,
+        environment: Environment, commandLine: String
     ) {
         self.commandLine = commandLine
         model = evaluation.card
-        self.weights = weights
+        weights = evaluation.weights
         self.dataset = EvaluationReport.DatasetRecord(dataset)
         self.environment = environment
-        let options = evaluation.options
-        parameters = [
-            "sampler": options.sampler == .ddpm ? "ddpm" : "ddim", "steps": options.respacing,
-            "guidance": "\(options.guidance)", "seed": "\(options.seed)",
-        ]
+        parameters = evaluation.options.parameters
         self.results = results
+    }
+
+    /// `sampler ddpm, steps 50, ...`
+    private var drawnWith: String {
+        ["sampler", "steps", "guidance", "seed"].compactMap { name in parameters[name].map { "\(name) \($0)" } }
+            .joined(separator: ", ")
     }
 
     /// The result for people.
@@ -173,7 +199,7 @@ public struct GeneratorReport: Codable, Sendable {
         let name = results.features == FeatureExtractor.Choice.inception.rawValue ? "FID" : "FD-\(results.features)"
         var pairs = [
             ("model", model.name), ("weights", weights.source), ("data", "\(dataset.name), \(dataset.images) images"),
-            ("samples", "\(results.samples), \(parameters["steps"] ?? "") steps"), (name, number(results.fd)),
+            ("samples", "\(results.samples)"), ("drawn with", drawnWith), (name, number(results.fd)),
             ("kernel distance", number(results.kd)), ("precision", number(results.precision)),
             ("recall", number(results.recall)), ("inception score", number(results.inceptionScore)),
         ]

@@ -16,8 +16,8 @@ struct EvalCommand: Exemplified {
             cannot be decoded counts as wrong unless --on-bad-image says otherwise, one with decoder warnings is \
             scored and listed. Results do not depend on threads or batch size.
 
-            Of a generator, such as lit-nano, --limit samples (500) are drawn in 50 steps, the classes in turn, and \
-            compared with the dataset: distance, precision and recall, and how many a classifier recognises.
+            Of a generator, such as lit-nano, --count samples are drawn as zoo generate draws them, the classes in \
+            turn, and compared with the dataset: distance, precision and recall, and how many a classifier recognises.
 
             With --all every model that has weights and the dataset's classes is evaluated in a process of its own, and \
             a leaderboard is printed. The result of each lies in the folder --results; with --resume, those that are \
@@ -59,7 +59,7 @@ struct EvalCommand: Exemplified {
     @Option(help: "Threads that decode beside the model's (default: half as many).")
     var decodeThreads: Int?
 
-    @Option(help: "Evaluate so many images, spread evenly over the dataset.")
+    @Option(help: "Evaluate so many images, spread evenly over the dataset; of a generator, the same as --count.")
     var limit: Int?
 
     @Flag(help: "Choose answers among the dataset's classes only, as is usual for ImageNet-A and -R.")
@@ -69,8 +69,14 @@ struct EvalCommand: Exemplified {
     var perClass = false
 
     @Option(
-        help: "What an image counts as that cannot be decoded: wrong, skip (leaves the denominator), fail (exit 65).")
-    var onBadImage = BadImagePolicy.wrong
+        help: """
+            What an image counts as that cannot be decoded: wrong, skip (leaves the denominator), fail (exit 65) \
+            (default: wrong).
+            """)
+    var onBadImage: BadImagePolicy?
+
+    /// What an image counts as that cannot be decoded.
+    var badImages: BadImagePolicy { onBadImage ?? .wrong }
 
     @Flag(help: "Exit with 65 if any image failed or was decoded with warnings.")
     var strict = false
@@ -85,13 +91,18 @@ struct EvalCommand: Exemplified {
     var resume = false
 
     @Option(
-        help: "The journal for --resume (default: beside --output-file, else under $ZOO_HOME/journals); kept if named.")
+        help: """
+            The journal for --resume, of a generator a folder (default: beside --output-file, else under \
+            $ZOO_HOME/journals); kept if named.
+            """)
     var journal: String?
 
     @Flag(help: "Print the result as CSV with timm's column names.")
     var csv = false
 
     @OptionGroup var report: ResultOptions
+
+    @OptionGroup(title: "Options for generators") var sampling: SamplingOptions
 
     func run() throws {
         let expectations = try expect.map { try Expectation($0) }
@@ -119,7 +130,8 @@ struct EvalCommand: Exemplified {
             throw ZooError(.usage, "--task and --results go with --all")
         }
         let single = [("a model's name", model != nil), ("--expect", !expect.isEmpty), ("--journal", journal != nil)]
-        if all, let (name, _) = single.first(where: \.1) { throw ZooError(.usage, "\(name) does not go with --all") }
+        let names = single.filter(\.1).map(\.0) + sampling.arguments.flagNames
+        if all, let name = names.first { throw ZooError(.usage, "\(name) does not go with --all") }
     }
 
     private func defaultModel() throws -> String {
@@ -132,7 +144,13 @@ struct EvalCommand: Exemplified {
     /// Opens everything, and only then says what is unusual about it.
     private func prepare(_ card: ModelCard) throws -> Evaluation {
         guard card.task == .classify else {
-            throw ZooError(.usage, "\(card.name) is not a classifier", hint: "zoo eval measures classifiers")
+            throw ZooError(
+                .usage, "\(card.name) is neither a classifier nor a generator",
+                hint: "zoo eval measures classifiers and generators")
+        }
+        if let option = sampling.arguments.flagNames.first {
+            throw ZooError(
+                .usage, "\(card.name) is no generator", at: option, hint: "see 'zoo list --task generate'")
         }
         let subset = DatasetCatalog.imageNetSubset.name
         let name = data ?? (card.labels == DatasetCatalog.digits.name ? DatasetCatalog.digits.name : subset)
@@ -161,7 +179,7 @@ struct EvalCommand: Exemplified {
         options.precision = precision.precision
         options.limit = limit
         options.amongDatasetClasses = datasetClassesOnly
-        options.badImages = onBadImage
+        options.badImages = badImages
         return options
     }
 
@@ -180,9 +198,12 @@ struct EvalCommand: Exemplified {
         }
     }
 
+    /// Where the user wants the journal, `nil` for the usual place.
+    var namedJournal: String? { journal ?? report.outputFile.map { $0 + ".journal" } }
+
     private func openJournal(_ evaluation: Evaluation) throws -> Journal {
         let fingerprint = evaluation.fingerprint
-        let named = journal ?? report.outputFile.map { $0 + ".journal" }
+        let named = namedJournal
         try Output.check(file: named)
         let path = named ?? Self.defaultJournal(fingerprint, evaluation.card)
         let opened = try Journal(

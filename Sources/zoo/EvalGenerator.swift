@@ -1,3 +1,4 @@
+import Foundation
 import ZooCore
 import ZooDatasets
 import ZooEval
@@ -6,8 +7,7 @@ import ZooNN
 
 /// `zoo eval` of a generator: draws samples and compares them with a data set.
 struct EvalGenerator {
-    private static let steps = "50"
-    private static let samples = 500
+    private static let defaultSamples = 500
 
     let command: EvalCommand
     let card: ModelCard
@@ -22,26 +22,62 @@ struct EvalGenerator {
         command.remark(on: dataset, calledAs: name)
         let evaluation = try evaluation(weights, dataset, drawsDigits: drawsDigits, on: runtime)
         command.precision.announce(on: runtime.instructionSet, quiet: command.report.quiet)
-        let interrupts = Interrupts()
-        let progress = ProgressReporter(unit: "samples", isQuiet: command.report.quiet)
-        defer { progress.finish() }
-        let results = try evaluation.run(
-            progress: { progress.update(done: $0.done, total: $0.total) }, shouldStop: { interrupts.isRequested })
-        progress.finish()
+        let journal = try openJournal(evaluation)
+        let results = try compute(evaluation, journal)
         let report = GeneratorReport(
-            evaluation, results, weights: weights.record(), dataset: dataset,
+            evaluation, results, dataset: dataset,
             environment: .current.running(on: runtime, precision: command.precision.precision),
             commandLine: CommandLineText.current)
         if let file = command.report.outputFile { try Output.write(jsonText(report), toFile: file) }
+        if command.journal == nil { journal.remove() } else { try journal.flush() }
         try Output.write(command.report.json ? jsonText(report) : report.text)
+    }
+
+    private func openJournal(_ evaluation: GeneratorEvaluation) throws -> SampleJournal {
+        let parameters = evaluation.parameters
+        let named = command.namedJournal
+        let digest = EvalCommand.shortDigest(of: parameters)
+        let path = named ?? "\(ZooHome.current.journals)/\(card.name)-\(digest)"
+        if command.journal == nil, !command.resume, FileManager.default.fileExists(atPath: path) {
+            SampleFolder.remove(path)
+            command.report.note("an interrupted run of this evaluation is replaced; --resume would take it up")
+        }
+        let journal = try SampleJournal(
+            path: path, parameters: parameters, resume: command.resume,
+            onFailure: named == nil
+                ? { Output.warning("\($0): this run continues but cannot be resumed") } : nil)
+        if command.resume {
+            let earlier = journal.earlier(of: evaluation.samples)
+            command.report.note(
+                earlier == 0
+                    ? "nothing to resume, starting at the first sample"
+                    : "resuming with \(earlier) of \(evaluation.samples) samples")
+        }
+        return journal
+    }
+
+    private func compute(
+        _ evaluation: GeneratorEvaluation, _ journal: SampleJournal
+    ) throws -> GeneratorEvaluation.Results {
+        let interrupts = Interrupts()
+        let progress = ProgressReporter(unit: "samples", isQuiet: command.report.quiet)
+        defer { progress.finish() }
+        do {
+            return try evaluation.run(
+                journal: journal, progress: { progress.update(done: $0.done, total: $0.total) },
+                shouldStop: { interrupts.isRequested })
+        } catch var error as ZooError where error.kind == .interrupted {
+            try journal.flush()
+            if journal.isUsable { error.hint = "continue with: \(CommandLineText.resuming)" }
+            throw error
+        }
     }
 
     private func evaluation(
         _ weights: ResolvedWeights, _ dataset: any ImageDataset, drawsDigits: Bool, on runtime: Runtime
     ) throws -> GeneratorEvaluation {
-        var options = GenerationOptions()
-        options.respacing = Self.steps
-        options.precision = command.precision.precision
+        let options = try command.sampling.options(
+            for: Registry.denoiserSkeleton(of: card), precision: command.precision.precision)
         let choice: FeatureExtractor.Choice = drawsDigits ? .ravltNano : .inception
         let extractor = try FeatureExtractor(
             choice, weights: WeightsResolver().resolve(choice.card()), runtime: runtime)
@@ -52,18 +88,27 @@ struct EvalGenerator {
                 card: autoencoder, weights: WeightsResolver().resolve(autoencoder), runtime: runtime)
         }
         return try GeneratorEvaluation(
-            card: card, weights: weights, dataset: dataset, samples: command.limit ?? Self.samples,
-            batchSize: command.batchSize, options: options, extractor: extractor, decoder: decoder, runtime: runtime)
+            card: card, weights: weights, dataset: dataset,
+            samples: command.sampling.count ?? command.limit ?? Self.defaultSamples, batchSize: command.batchSize,
+            options: options, extractor: extractor, decoder: decoder, runtime: runtime)
     }
 
     private func refuseOptionsOfClassifiers() throws {
         let given = [
             ("--expect", !command.expect.isEmpty), ("--csv", command.csv), ("--per-class", command.perClass),
-            ("--dataset-classes-only", command.datasetClassesOnly), ("--resume", command.resume),
-            ("--journal", command.journal != nil),
+            ("--dataset-classes-only", command.datasetClassesOnly), ("--strict", command.strict),
+            ("--decode-threads", command.decodeThreads != nil), ("--on-bad-image", command.onBadImage != nil),
         ]
-        if let (name, _) = given.first(where: \.1) {
+        if let name = (given.filter(\.1).map(\.0) + command.preprocessing.arguments.flagNames).first {
             throw ZooError(.usage, "\(card.name) is no classifier", at: name, hint: "see 'zoo eval --help'")
+        }
+        if let file = command.report.outputFile, file.hasSuffix(".csv") {
+            throw ZooError(
+                .usage, "\(card.name) is no classifier, whose results alone have a form in CSV", at: "--output-file",
+                found: file)
+        }
+        guard command.sampling.count == nil || command.limit == nil else {
+            throw ZooError(.usage, "--count and --limit mean the same for a generator: give one")
         }
         guard (1...4096).contains(command.batchSize) else {
             throw ZooError(

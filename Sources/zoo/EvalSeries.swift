@@ -167,7 +167,7 @@ struct EvalSeries {
             try command.options(), instructionSet: instructionSet)
         do {
             let report = try hasResult ? ResultFile.read(file(card)).first : nil
-            if let report, report.fingerprint == expected, report.results.onBadImage == command.onBadImage.rawValue,
+            if let report, report.fingerprint == expected, report.results.onBadImage == command.badImages.rawValue,
                 !command.perClass || report.results.perClass != nil
             {
                 return .result(report)
@@ -190,7 +190,7 @@ struct EvalSeries {
             command.compute.arguments, flag("--precision", command.precision.precision.rawValue),
             flag("--batch-size", command.batchSize), flag("--decode-threads", command.decodeThreads),
             flag("--limit", command.limit), command.datasetClassesOnly ? ["--dataset-classes-only"] : [],
-            command.perClass ? ["--per-class"] : [], flag("--on-bad-image", command.onBadImage.rawValue),
+            command.perClass ? ["--per-class"] : [], flag("--on-bad-image", command.badImages.rawValue),
             command.strict ? ["--strict"] : [],
         ].flatMap(\.self)
     }

@@ -149,6 +149,11 @@ struct PrecisionOptions: ParsableArguments {
 /// `NAME=VALUE` as one word, so that a value may begin with a dash; nothing for `nil`.
 func flag(_ name: String, _ value: (some Any)?) -> [String] { value.map { ["\(name)=\($0)"] } ?? [] }
 
+extension [String] {
+    /// `--name` of arguments that are written `--name=value`.
+    var flagNames: [String] { map { String($0.prefix { $0 != "=" }) } }
+}
+
 extension Precision: ExpressibleByArgument {}
 extension Preprocessing.Interpolation: ExpressibleByArgument {}
 extension BadImagePolicy: ExpressibleByArgument {}

@@ -163,8 +163,111 @@ import ZooImage
         #expect(try #require(results["images_per_second"] as? Double) > 0)
         let text = try zooSucceeds(["eval", "dit-nano", "--limit", "20", "--quiet"]).output
         #expect(text.contains("FD-ravlt-nano") && text.contains("recognised"))
-        try zooFails(["eval", "lit-nano", "--csv"], with: 64, mentioning: "--csv")
-        try zooFails(["eval", "lit-nano", "--limit", "2"], with: 64, mentioning: "--limit")
+        let parameters = try #require(object["parameters"] as? [String: String])
+        #expect(parameters["steps"] == "50" && parameters["sampler"] == "ddpm" && parameters["seed"] == "0")
+    }
+
+    /// The options mean what they mean to `zoo generate`: the same samples, and so the same distance.
+    @Test func evalDrawsAsGenerateDoes() throws {
+        let folder = try TemporaryFolder()
+        let sampling = [
+            "--count", "20", "--steps", "6", "--sampler", "ddim", "--eta", "0.5", "--guidance", "1.5",
+            "--guidance-channels", "all", "--seed", "3", "--quiet",
+        ]
+        let object = try zooSucceeds(["eval", "lit-nano", "--json"] + sampling).json()
+        let parameters = try #require(object["parameters"] as? [String: String])
+        #expect(
+            parameters == [
+                "steps": "6", "sampler": "ddim, eta 0.5", "guidance": "1.5", "guided_channels": "1",
+                "seed": "3", "precision": "fp32",
+            ])
+        let results = try #require(object["results"] as? [String: Any])
+        #expect(results["samples"] as? Int == 20)
+        let batch = folder.path("batch.npz")
+        try zooSucceeds(["generate", "lit-nano", "--class", "all", "--npz", batch] + sampling)
+        let distance = try self.results(["fid", "digits", batch] + Self.digits)
+        #expect(results["fd"] as? Double == distance["FD-ravlt-nano"])
+        let other = try zooSucceeds(["eval", "lit-nano", "--json"] + sampling.map { $0 == "3" ? "4" : $0 }).json()
+        #expect((other["results"] as? [String: Any])?["fd"] as? Double != results["fd"] as? Double)
+        #expect(try zooSucceeds(["eval", "lit-nano"] + sampling).output.contains("steps 6"))
+    }
+
+    @Test func evalOfAGeneratorTakesUpWhatAJournalHas() throws {
+        let folder = try TemporaryFolder()
+        let journal = folder.path("journal")
+        let arguments = ["eval", "lit-nano", "--count", "30", "--steps", "5", "--json", "--journal", journal]
+        func distance(_ run: Invocation) throws -> Double {
+            try #require((run.json()["results"] as? [String: Any])?["fd"] as? Double)
+        }
+        let whole = try distance(zooSucceeds(arguments))
+        let names = try FileManager.default.contentsOfDirectory(atPath: journal)
+        #expect(names.count == 31 && names.contains("generation.json"))
+        for number in 12..<30 { try FileManager.default.removeItem(atPath: "\(journal)/0000\(number).png") }
+        let resumed = try zooSucceeds(arguments + ["--resume", "--batch-size", "5"])
+        #expect(resumed.errors.contains("resuming with 12 of 30 samples"))
+        #expect(try distance(resumed) == whole)
+        try zooFails(arguments, with: 64, mentioning: journal, "--resume")
+        try zooFails(arguments + ["--resume", "--seed", "1"], with: 64, mentioning: journal, "seed")
+        try zooFails(arguments + ["--resume", "--guidance", "2"], with: 64, mentioning: journal, "guidance")
+    }
+
+    @Test func evalOfAGeneratorCanBeInterrupted() throws {
+        let folder = try TemporaryFolder()
+        let result = folder.path("result.json")
+        let arguments = ["eval", "dit-nano", "--steps", "5", "--quiet", "--output-file", result, "--count"]
+        // A slow machine has drawn nothing after the shortest time.
+        for seconds in [2.0, 8, 30] {
+            let process = Process()
+            process.executableURL = try program()
+            process.arguments = arguments + ["100000"]
+            process.environment = ProcessInfo.processInfo.environment.merging(["ZOO_HOME": folder.path("home")]) { $1 }
+            let errors = Pipe()
+            (process.standardOutput, process.standardError) = (FileHandle.nullDevice, errors)
+            try process.run()
+            Thread.sleep(forTimeInterval: seconds)
+            process.interrupt()
+            process.waitUntilExit()
+            guard FileManager.default.fileExists(atPath: result + ".journal") else { continue }
+            #expect(process.terminationStatus == 130)
+            let message = String(decoding: try errors.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            #expect(message.contains("interrupted after") && message.contains("--resume"), "\(message)")
+            break
+        }
+        let drawn = try FileManager.default.contentsOfDirectory(atPath: result + ".journal").count - 1
+        #expect(drawn > 0 && drawn.isMultiple(of: 8), "whole batches: \(drawn)")
+        try zooFails(arguments + ["20", "--resume", "--seed", "1"], with: 64, mentioning: "seed")
+        try zooSucceeds(arguments + ["20", "--resume"])
+        #expect(!FileManager.default.fileExists(atPath: result + ".journal"), "nothing is left of a complete run")
+        #expect(FileManager.default.fileExists(atPath: result))
+    }
+
+    @Test func evalRejectsOptionsOfTheOtherKind() throws {
+        for arguments in [
+            ["--csv"], ["--per-class"], ["--dataset-classes-only"], ["--strict"],
+            ["--expect", "top1=98"], ["--on-bad-image", "skip"], ["--decode-threads", "2"], ["--image-size", "16"],
+            ["--crop-pct", "1"], ["--interpolation", "bicubic"], ["--output-file", "x.csv"],
+        ] {
+            try zooFails(
+                ["eval", "lit-nano"] + arguments, with: 64, mentioning: "lit-nano is no classifier", arguments[0])
+        }
+        for arguments in [
+            ["--count", "20"], ["--steps", "20"], ["--sampler", "ddim"], ["--eta", "0"], ["--guidance", "2"],
+            ["--guidance-channels", "all"], ["--seed", "1"],
+        ] {
+            try zooFails(
+                ["eval", "ravlt-nano"] + arguments, with: 64, mentioning: "ravlt-nano is no generator", arguments[0])
+            try zooFails(["eval", "--all", "--data", "digits"] + arguments, with: 64, mentioning: arguments[0])
+        }
+        try zooFails(["eval", "lit-nano", "--limit", "2"], with: 64, mentioning: "--count")
+        try zooFails(
+            ["eval", "lit-nano", "--limit", "20", "--count", "20"], with: 64, mentioning: "--count", "--limit")
+        for arguments in [["--count", "0"], ["--eta", "0.5"], ["--sampler", "euler"], ["--seed", "-1"]] {
+            #expect(try zoo(["eval", "lit-nano"] + arguments).status == 64)
+        }
+        try zooFails(["eval", "lit-nano", "--steps", "0"], with: 64, mentioning: "steps")
+        for arguments in [["--guidance", "nan"], ["--guidance-channels", "2"]] {
+            try zooFails(["eval", "lit-nano"] + arguments, with: 64, mentioning: arguments[0])
+        }
         try zooFails(["eval", "sd-vae"], with: 64, mentioning: "sd-vae")
     }
 

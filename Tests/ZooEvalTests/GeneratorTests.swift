@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import ZooCore
 import ZooDiffusion
@@ -72,6 +73,59 @@ import ZooModels
                 try Generator(card: card, weights: source, options: options, runtime: Runtime(threads: 1))
             }
             #expect(error?.kind == .usage, "\(options)")
+        }
+    }
+
+    @Test func journalOfSamplesIsWrittenInPieces() throws {
+        try withTemporaryFolder { folder in
+            let path = folder + "/journal"
+            let policy = Journal.FlushPolicy(seconds: 3600, outcomes: 2)
+            func journal(_ seed: String, resume: Bool) throws -> SampleJournal {
+                try SampleJournal(path: path, parameters: ["seed": seed], resume: resume, policy: policy)
+            }
+            func picture(_ value: UInt8) -> RGBImage {
+                RGBImage(height: 2, width: 2, pixels: [UInt8](repeating: value, count: 12))
+            }
+            let first = try journal("1", resume: false)
+            try first.add(0, picture(5))
+            #expect(!FileManager.default.fileExists(atPath: path), "a short run touches no disk")
+            try first.add(1, picture(6))
+            try first.add(2, picture(7))
+            let second = try journal("1", resume: true)
+            #expect(second.earlier(of: 9) == 2)
+            #expect(try second.picture(1, side: 2) == picture(6))
+            #expect(try second.picture(2, side: 2) == nil)
+            #expect(throws: ZooError.self) { try second.picture(1, side: 3) }
+            #expect(throws: ZooError.self) { try journal("2", resume: true) }
+            #expect(throws: ZooError.self) { try journal("1", resume: false) }
+            try first.flush()
+            #expect(second.earlier(of: 9) == 3)
+            try Data().write(to: URL(filePath: path + "/notes.txt"))
+            second.remove()
+            #expect(
+                try FileManager.default.contentsOfDirectory(atPath: path) == ["notes.txt"], "what is not its own stays")
+        }
+    }
+
+    @Test func journalThatCannotBeWrittenEndsWithoutTheRun() throws {
+        var failures: [ZooError] = []
+        let journal = try SampleJournal(
+            path: "/proc/nothing", parameters: [:], resume: false, policy: Journal.FlushPolicy(outcomes: 1),
+            onFailure: { failures.append($0) })
+        for number in 0..<3 { try journal.add(number, RGBImage(height: 1, width: 1, pixels: [1, 2, 3])) }
+        #expect(failures.map(\.kind) == [.cannotCreate] && !journal.isUsable)
+    }
+
+    @Test func sampleArchiveOfCaptionsHasNoClasses() throws {
+        try withTemporaryFolder { folder in
+            let images = (0..<3).map { RGBImage(height: 1, width: 2, pixels: [UInt8](repeating: UInt8($0), count: 6)) }
+            try SampleArchive.write(to: folder + "/a.npz", size: (3, 1, 2), labels: nil) { add in
+                for image in images { try add(image) }
+            }
+            let archive = try NumpyArchive(path: folder + "/a.npz")
+            #expect(archive.names == ["arr_0"])
+            #expect(archive.info("arr_0") == TensorInfo(shape: [3, 1, 2, 3], dtype: .uint8))
+            #expect(try archive.uint8s(of: "arr_0") == images.flatMap(\.pixels))
         }
     }
 
