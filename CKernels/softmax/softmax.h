@@ -7,7 +7,8 @@
 enum {
     CK_SOFTMAX_QUERIES = 64, /* most queries of a block */
     CK_SOFTMAX_KEYS = 64,    /* most keys of a tile */
-    CK_SOFTMAX_BLOCKS = 2,   /* blocks that share the keys a task has copied for itself */
+    CK_SOFTMAX_GROUPS = 4,   /* groups of queries per thread from which on a task takes a whole one */
+    CK_SOFTMAX_BLOCKS = 2,   /* with fewer, blocks that share the keys a task has copied for itself */
     CK_SOFTMAX_NEAR = 256    /* most keys that tasks copy for themselves; more are copied once, before them */
 };
 
@@ -34,7 +35,9 @@ static inline ck_softmax_layout ck_softmax_layout_of(const ck_attention_args *ar
     l.groups = args->batch * l.windows * args->heads;
     l.key_tiles = ck_ceil_div(args->key_tokens, CK_SOFTMAX_KEYS);
     l.shared = args->windows == NULL && args->key_tokens > CK_SOFTMAX_NEAR;
-    l.tasks = args->windows ? 1 : l.shared ? blocks : ck_ceil_div(blocks, CK_SOFTMAX_BLOCKS);
+    const int many = l.groups >= CK_SOFTMAX_GROUPS * workers;
+    l.tasks = args->windows || many ? 1 : ck_ceil_div(blocks, CK_SOFTMAX_BLOCKS);
+    if (l.shared) l.tasks = blocks;
     l.head = args->key_tokens * l.width;
     l.regions = args->windows ? blocks * CK_SOFTMAX_QUERIES : 0;
     l.worker = CK_SOFTMAX_QUERIES * (2 * l.width + CK_SOFTMAX_KEYS + 3) + l.regions + (l.shared ? 0 : 2 * l.head);
