@@ -337,7 +337,7 @@ private struct Encoder: Sendable {
         convIn(image, into: x, on: runtime)
         stage("enc.conv_in", x)
         for (index, level) in levels.enumerated() {
-            for block in level.blocks { x = block(x, room: Room(workspace), on: runtime) }
+            for block in level.blocks { x = block(x, on: runtime) }
             if let downsample = level.downsample {
                 let smaller = FeatureMap(
                     workspace, batch: 1, height: downsample.outputSize(x.height),
@@ -347,7 +347,7 @@ private struct Encoder: Sendable {
             }
             stage("enc.down\(index)", x)
         }
-        middle(x, room: Room(workspace), on: runtime) { stage("enc.\($0)", $1) }
+        middle(x, on: runtime) { stage("enc.\($0)", $1) }
         let projected = x.like(channels: convOut.outputs, workspace)
         convOut(x, norm: normOut.factors(of: x, on: runtime), into: projected, on: runtime)
         stage("enc.conv_out", projected)
@@ -428,14 +428,14 @@ private struct Decoder: Sendable {
         stage: (_ name: String, _ map: FeatureMap) -> Void
     ) {
         let workspace = runtime.workspace
-        let (canvases, room) = canvases(height: latent.height, width: latent.width, workspace)
+        let (canvases, free) = canvases(height: latent.height, width: latent.width, workspace)
         let projected = latent.like(channels: latent.channels, workspace)
         postQuantConv(latent, into: projected, on: runtime)
         stage("dec.post_quant", projected)
         var x = canvases[0].columns(0..<convIn.outputs)
         convIn(projected, into: x, on: runtime)
         stage("dec.conv_in", x)
-        middle(x, room: room, on: runtime) { stage("dec.\($0)", $1) }
+        workspace.lending(free) { middle(x, on: runtime) { stage("dec.\($0)", $1) } }
         for (index, level) in levels.enumerated() {
             let canvas = canvases[index]
             x = level.blocks[0](
@@ -464,7 +464,7 @@ private struct Decoder: Sendable {
     /// enough that this holds at the end.
     private func canvases(
         height: Int, width: Int, _ workspace: Workspace
-    ) -> (maps: [FeatureMap], room: Room) {
+    ) -> (maps: [FeatureMap], free: UnsafeMutableBufferPointer<Float>) {
         var sizes: [(height: Int, width: Int, stride: Int, start: Int)] = []
         for (index, level) in levels.enumerated() {
             sizes.append((height << index, width << index, level.stride, 0))
@@ -486,7 +486,7 @@ private struct Decoder: Sendable {
                 batch: 1, height: sizes[index].height, width: sizes[index].width, channels: sizes[index].stride,
                 base: base + sizes[index].start + line(index))
         }
-        return (maps, Room(workspace, free: UnsafeMutableBufferPointer(start: base, count: sizes[0].start)))
+        return (maps, UnsafeMutableBufferPointer(start: base, count: sizes[0].start))
     }
 
     /// Rows of a strip, a row having so many floats.
@@ -530,11 +530,11 @@ private struct ResidualBlock: Sendable {
     }
 
     /// Adds to `x` in place, or leaves it alone and takes a map with other channels from the workspace.
-    func callAsFunction(_ x: FeatureMap, room: Room, on runtime: Runtime) -> FeatureMap {
+    func callAsFunction(_ x: FeatureMap, on runtime: Runtime) -> FeatureMap {
         let workspace = runtime.workspace
         let result = shortcut == nil ? x : x.like(channels: outputs, workspace)
         workspace.scope {
-            let hidden = x.like(channels: outputs, at: room.floats(x.rows * outputs))
+            let hidden = x.like(channels: outputs, workspace)
             conv1(x, norm: norm1.factors(of: x, on: runtime), into: hidden, on: runtime)
             shortcut?.callAsFunction(x, into: result, on: runtime)
             add(hidden, to: result, on: runtime)
@@ -628,15 +628,12 @@ private struct Middle: Sendable {
     }
 
     /// In place.
-    func callAsFunction(
-        _ x: FeatureMap, room: Room, on runtime: Runtime,
-        stage: (_ name: String, _ map: FeatureMap) -> Void
-    ) {
-        _ = block1(x, room: room, on: runtime)
+    func callAsFunction(_ x: FeatureMap, on runtime: Runtime, stage: (_ name: String, _ map: FeatureMap) -> Void) {
+        _ = block1(x, on: runtime)
         stage("mid.resnet0", x)
-        attention(addingTo: x, room: room, on: runtime)
+        attention(addingTo: x, on: runtime)
         stage("mid.attn", x)
-        _ = block2(x, room: room, on: runtime)
+        _ = block2(x, on: runtime)
         stage("mid", x)
     }
 
@@ -668,13 +665,11 @@ private struct AttentionBlock: Sendable {
         proj = linear(spelling.proj)
     }
 
-    func callAsFunction(addingTo x: FeatureMap, room: Room, on runtime: Runtime) {
-        runtime.workspace.scope {
-            let count = x.rows * channels
-            let base = room.floats(4 * count)
-            let (normed, packed) = (
-                x.like(channels: channels, at: base), x.like(channels: 3 * channels, at: base + count)
-            )
+    func callAsFunction(addingTo x: FeatureMap, on runtime: Runtime) {
+        let workspace = runtime.workspace
+        workspace.scope {
+            let normed = x.like(channels: channels, workspace)
+            let packed = x.like(channels: 3 * channels, workspace)
             norm(x, into: normed, on: runtime)
             let parts = (0..<3).map { packed.columns($0 * channels..<($0 + 1) * channels) }
             query(normed, into: parts[0], on: runtime)
@@ -689,31 +684,6 @@ private struct AttentionBlock: Sendable {
     func cost(pixels: Int) -> Cost {
         let products = [query, key, value, proj].reduce(Cost()) { $0 + $1.cost(pixels: pixels) }
         return products + core.cost(tokens: pixels, heads: 1, headDim: channels)
-    }
-}
-
-/// Where maps go that are needed for a short time only.
-private struct Room {
-    private let workspace: Workspace
-    /// Memory that something else needs later.
-    private let free: UnsafeMutableBufferPointer<Float>?
-
-    init(_ workspace: Workspace, free: UnsafeMutableBufferPointer<Float>? = nil) {
-        self.workspace = workspace
-        self.free = free
-    }
-
-    /// `count` floats, of the free memory if it is enough, until the workspace's scope ends or more are asked for.
-    func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
-        guard let free, let base = free.baseAddress, free.count >= count else { return workspace.floats(count) }
-        return base
-    }
-}
-
-extension FeatureMap {
-    /// A dense map of the same grid at another place.
-    fileprivate func like(channels: Int, at base: UnsafeMutablePointer<Float>) -> FeatureMap {
-        FeatureMap(batch: batch, height: height, width: width, channels: channels, base: base)
     }
 }
 

@@ -40,6 +40,21 @@ package final class Workspace {
         return slabs[slab].base
     }
 
+    /// Lets `body` take its pieces from `memory` first, as far as they fit: memory that its owner needs later.
+    ///
+    /// - Parameter memory: 64-byte aligned.
+    package func lending<R>(_ memory: UnsafeMutableBufferPointer<Float>, _ body: () throws -> R) rethrows -> R {
+        guard let base = memory.baseAddress else { return try body() }
+        let (outerSlab, outerUsed, place) = (slab, used, min(slab + 1, slabs.count))
+        slabs.insert(Slab(base: base, capacity: memory.count), at: place)
+        (slab, used) = (place, 0)
+        defer {
+            slabs.remove(at: place)
+            (slab, used) = (outerSlab, outerUsed)
+        }
+        return try body()
+    }
+
     /// Gives back at its end everything that `body` took.
     package func scope<R>(_ body: () throws -> R) rethrows -> R {
         let (outerSlab, outerUsed) = (slab, used)
