@@ -72,17 +72,18 @@ typedef struct {
 
 /*
  * Tasks take whole rows of the output as long as there are enough rows for it, in blocks that stay in the second-level
- * cache while the weights stream past: the longer, the fewer times. Few rows against many weights are divided by columns,
- * each weight read once.
+ * cache while the weights stream past: the longer, the fewer times, but shorter for several threads, which may differ in
+ * speed. Few rows against many weights are divided by columns, each weight read once.
  */
 static cut cut_for(const ck_gemm_args *args, const ck_product_kernels *kernels, size_t threads) {
-    enum { NEAR_ROWS = 192 * 1024, BLOCK_ROWS = 266, ROUND = 14 };
+    enum { NEAR_ROWS = 192 * 1024, BLOCK_ROWS = 266, SHARED_BLOCK_ROWS = 112, LEAST_ROWS = 28 };
     cut c = {.rows = args->rows, .columns = ck_divide_up(args->n, CK_PANEL) * CK_PANEL};
-    const int near = args->n <= CK_NEAR_WEIGHTS / args->k && args->rows >= 8 * ROUND;
-    const size_t longest = ck_smaller(ck_larger(2 * ROUND, NEAR_ROWS / args->k), BLOCK_ROWS);
-    if (near || args->rows > longest) {
-        const size_t blocks = ck_larger(ck_divide_up(args->rows, longest), threads > 1 ? 2 * threads : 1);
-        c.rows = ck_divide_up(ck_divide_up(args->rows, blocks), ROUND) * ROUND;
+    const int near = args->n <= CK_NEAR_WEIGHTS / args->k && args->rows >= SHARED_BLOCK_ROWS;
+    const size_t cached = ck_larger(LEAST_ROWS, NEAR_ROWS / args->k);
+    if (near || args->rows > ck_smaller(cached, BLOCK_ROWS)) {
+        const size_t most = ck_smaller(cached, threads > 1 ? SHARED_BLOCK_ROWS : BLOCK_ROWS);
+        const size_t blocks = ck_larger(ck_divide_up(args->rows, most), threads > 1 ? 2 * threads : 1);
+        c.rows = ck_divide_up(args->rows, blocks);
     } else {
         c.columns = ck_divide_up(ck_divide_up(args->n, CK_PANEL), CK_TASKS) * CK_PANEL;
     }

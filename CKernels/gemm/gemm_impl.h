@@ -20,6 +20,7 @@ typedef struct {
     size_t out_stride;
     const float *end; /* where the outputs go in the end: `out`, or behind the activation */
     size_t end_stride;
+    int relu;
     const float *scale, *residual;
     size_t residual_stride;
 } tile;
@@ -71,6 +72,9 @@ CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, siz
 }
 #endif
 
+/* In this order of operands a NaN stays one. */
+CK_INLINE vf v_relu(vf x) { return v_max(v_zero(), x); }
+
 /* Always inlined with a constant number of rows, so that every sum lives in a register. */
 CK_INLINE void tile_of(const size_t rows, const tile *t) {
     const size_t bases = (rows + 2) / 3;
@@ -105,6 +109,10 @@ CK_INLINE void tile_of(const size_t rows, const tile *t) {
 #pragma clang loop unroll(full)
             for (size_t b = 0; b < bases; b++) x[b] += STEP_WORDS;
         }
+    }
+    if (t->relu) {
+#pragma clang loop unroll(full)
+        for (size_t r = 0; r < rows; r++) sum[r][0] = v_relu(sum[r][0]), sum[r][1] = v_relu(sum[r][1]);
     }
     if (t->scale) {
         const vf s0 = v_load(t->scale), s1 = v_load(t->scale + VL);
@@ -156,7 +164,7 @@ CK_INLINE void finish(const ck_activation activation, vf v, const float *scale, 
     if (activation == CK_ACTIVATION_GELU) v = v_gelu(v);
     if (activation == CK_ACTIVATION_SILU) v = v_silu(v);
     if (activation == CK_ACTIVATION_GELU_TANH) v = v_gelu_tanh(v);
-    if (activation == CK_ACTIVATION_RELU) v = v_max(v_zero(), v); /* in this order a NaN stays one */
+    if (activation == CK_ACTIVATION_RELU) v = v_relu(v);
     if (scale) v = v_mul(v, count == VL ? v_load(scale) : v_load_n(scale, count));
     if (residual) v = v_add(v, count == VL ? v_load(residual) : v_load_n(residual, count));
     if (count == VL) {
@@ -202,7 +210,8 @@ static void finish_tile(const ck_product *p, size_t row, size_t rows, size_t col
 static void multiply_columns(const ck_product *p, const ck_rows *source, size_t row, size_t column) {
     const ck_epilogue *const e = &p->epilogue;
     const size_t columns = p->n - column < TILE_COLUMNS ? p->n - column : TILE_COLUMNS;
-    const int direct = columns == TILE_COLUMNS && e->activation == CK_ACTIVATION_NONE;
+    const int relu = e->activation == CK_ACTIVATION_RELU;
+    const int direct = columns == TILE_COLUMNS && (relu || e->activation == CK_ACTIVATION_NONE);
     _Alignas(64) float start[TILE_COLUMNS] = {0}, sums[TILE_ROWS * TILE_COLUMNS];
     if (e->bias) memcpy(start, e->bias + column, columns * sizeof(float));
 
@@ -219,6 +228,7 @@ static void multiply_columns(const ck_product *p, const ck_rows *source, size_t 
               .end_stride = p->out_stride};
     if (direct) {
         t.out_stride = p->out_stride;
+        t.relu = relu;
         t.scale = e->scale ? e->scale + column : NULL;
         t.residual_stride = e->residual_stride;
     }

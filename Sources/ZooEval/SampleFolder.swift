@@ -15,12 +15,17 @@ public struct SampleFolder {
     ///
     /// - Parameter parameters: of the run.
     /// - Throws: `ZooError` of kind `cannotCreate`; of kind `usage` if the folder holds images made otherwise, and which
-    ///   parameter differs.
+    ///   parameter differs, or numbered images without a record.
     public init(_ path: String, parameters: [String: String]) throws {
         self.path = path
         try Self.create(path)
         let record = "\(path)/\(Self.recordName)"
         guard let data = FileManager.default.contents(atPath: record) else {
+            if let image = Self.images(in: path).first {
+                throw ZooError(
+                    .usage, "the folder has numbered images but no record of how they were made",
+                    file: "\(path)/\(image)", expected: "an empty folder, or \(Self.recordName)")
+            }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             let text = try encoder.encode(parameters)
@@ -76,11 +81,13 @@ public struct SampleFolder {
 
     /// Removes the images and the record of a folder, and the folder if nothing else is in it.
     public static func remove(_ path: String) {
-        for name in (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [] {
-            let isImage = name.hasSuffix(".png") && name.dropLast(4).allSatisfy(\.isWholeNumber)
-            if isImage || name == recordName { unlink("\(path)/\(name)") }
-        }
+        for name in images(in: path) + [recordName] { unlink("\(path)/\(name)") }
         rmdir(path)
+    }
+
+    private static func images(in path: String) -> [String] {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        return names.filter { $0.hasSuffix(".png") && $0.dropLast(4).allSatisfy(\.isWholeNumber) }
     }
 
     private func file(_ number: Int) -> String { "\(path)/\(Self.name(number))" }

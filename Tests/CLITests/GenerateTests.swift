@@ -105,6 +105,10 @@ import ZooImage
         let other = try zoo(shorter + ["--seed", "3"])
         #expect(other.status == 64)
         #expect(other.errors.contains("other parameters") && other.errors.contains("seed"))
+        try FileManager.default.removeItem(atPath: folder.path("digits/generation.json"))
+        let unknown = try zoo(shorter)
+        #expect(unknown.status == 64 && unknown.errors.contains("no record of how they were made"))
+        #expect(try pictures(folder.path("digits")) == after)
     }
 
     @Test func sampleBatchHoldsThePicturesAndTheirClasses() throws {

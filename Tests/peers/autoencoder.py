@@ -101,6 +101,8 @@ def create(name):
 
 IMAGE_SIZE = 512
 OUTPUT = "image"
+# 30 convolutions with seeded weights magnify rounding: float32 runtimes are 3e-6 to 2e-5 away from float64.
+TOLERANCE = 5e-5
 
 
 def inputs(batch, image_size):
