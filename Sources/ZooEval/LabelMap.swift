@@ -15,11 +15,7 @@ public struct LabelMap: Sendable {
             throw ZooError(
                 .badData, "the image has no label", file: dataset.name, at: sample.id, code: "eval.no-label")
         }
-        if let labels = dataset.labelSet, labels != card.labels {
-            throw ZooError(
-                .badData, "the model \(card.name) has other classes than the dataset", file: dataset.name,
-                expected: card.labels, found: labels, code: "eval.label-mismatch")
-        }
+        try Self.requireClasses(of: card, in: dataset)
         modelClasses = try dataset.classes.map { name in
             do throws(ZooError) {
                 return try Self.index(of: name, card)
@@ -30,6 +26,14 @@ public struct LabelMap: Sendable {
                     hint: error.hint ?? Self.hint(dataset), code: "eval.label-mismatch")
             }
         }
+    }
+
+    /// - Throws: `ZooError` of kind `badData` if the dataset is known to have other classes than the model.
+    public static func requireClasses(of card: ModelCard, in dataset: any ImageDataset) throws {
+        guard let labels = dataset.labelSet, labels != card.labels else { return }
+        throw ZooError(
+            .badData, "the model \(card.name) has other classes than the dataset", file: dataset.name,
+            expected: card.labels, found: labels, code: "eval.label-mismatch")
     }
 
     /// What class `index` of a model shows, for people.

@@ -85,6 +85,11 @@ public struct SampleFolder {
         rmdir(path)
     }
 
+    /// Whether a folder has no images and no record.
+    static func isFree(_ path: String) -> Bool {
+        images(in: path).isEmpty && !FileManager.default.fileExists(atPath: "\(path)/\(recordName)")
+    }
+
     private static func images(in path: String) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         return names.filter { $0.hasSuffix(".png") && $0.dropLast(4).allSatisfy(\.isWholeNumber) }

@@ -24,7 +24,8 @@ public final class SampleJournal {
     ///   - resume: takes up the journal at `path` if there is one; else there must be none.
     ///   - onFailure: told if the journal cannot be written, which then ends the journal but not the run; `nil` lets
     ///     `add` and `flush` throw.
-    /// - Throws: `ZooError` of kind `usage` if the journal belongs to another run, or is there and not to be taken up.
+    /// - Throws: `ZooError` of kind `usage` if the journal belongs to another run, or is there and not to be taken up; of
+    ///   kind `cannotCreate` for a file.
     public init(
         path: String, parameters: [String: String], resume: Bool,
         policy: Journal.FlushPolicy = .init(seconds: 30, outcomes: 4096),
@@ -34,12 +35,16 @@ public final class SampleJournal {
         self.parameters = parameters
         self.policy = policy
         self.onFailure = onFailure
-        guard FileManager.default.fileExists(atPath: path) else { return }
-        guard resume else {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else { return }
+        guard isFolder.boolValue else {
+            throw ZooError(.cannotCreate, "is a file, and a journal of samples is a folder", file: path)
+        }
+        guard resume || SampleFolder.isFree(path) else {
             throw ZooError(
                 .usage, "a journal of samples is there already", file: path, hint: "--resume takes it up")
         }
-        folder = try SampleFolder(path, parameters: parameters)
+        if !SampleFolder.isFree(path) { folder = try SampleFolder(path, parameters: parameters) }
     }
 
     /// How many of the first `count` pictures an earlier run has drawn.

@@ -54,8 +54,7 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
     @OptionGroup var report: ReportOptions
 
     func run() throws {
-        try Output.check(file: report.outputFile)
-        try Output.check(file: plot)
+        try Output.check(files: report.outputFile, plot)
         let environment = Environment.current
         let names = operators.isEmpty ? KernelBenchmark.Subject.names : operators
         let subjects = try names.map { (name) throws(ZooError) in try KernelBenchmark.Subject(named: name) }

@@ -46,8 +46,7 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
     @OptionGroup var report: ReportOptions
 
     func run() throws {
-        try Output.check(file: report.outputFile)
-        try Output.check(file: plot)
+        try Output.check(files: report.outputFile, plot)
         guard plot == nil || Set(imageSize?.values ?? []).count > 1 else {
             throw ZooError(.usage, "--plot needs two sizes or more", hint: "give a list, --image-size 224,512,1024")
         }

@@ -17,6 +17,7 @@ struct EvalGenerator {
         let drawsDigits = card.labels == DatasetCatalog.digits.name
         let name = command.data ?? (drawsDigits ? DatasetCatalog.digits.name : DatasetCatalog.imageNetSubset.name)
         let dataset = try command.source.open(name)
+        try LabelMap.requireClasses(of: card, in: dataset)
         let weights = try command.weights.resolve(card)
         let runtime = try command.compute.runtime()
         command.remark(on: dataset, calledAs: name)

@@ -65,9 +65,9 @@ struct GenerateCommand: Exemplified {
     @Option(
         help: """
             The autoencoder of models that draw latents: sd-vae or sdxl-vae, whose official file is found, or a file of \
-            sd-vae's weights, or seeded:SEED.
+            sd-vae's weights, or seeded:SEED (default: \(AutoencoderKL.defaultModel)).
             """)
-    var vae = AutoencoderKL.defaultModel
+    var vae: String?
 
     @Option(help: "Decode latents in tiles of so many of their pixels, which bounds the memory.")
     var tile: Int?
@@ -165,7 +165,7 @@ struct GenerateCommand: Exemplified {
             throw ZooError(.usage, "\(card.name) does not generate", hint: "see 'zoo list --task generate'")
         }
         // What can't work is refused before weights are read.
-        for file in [output, npz, latents] { try Output.check(file: file) }
+        try Output.check(files: output, npz, latents)
         let plan = try Plan(self, card)
         let weights = try self.weights.resolve(card)
         let runtime = try compute.runtime()
@@ -225,6 +225,7 @@ struct GenerateCommand: Exemplified {
 
     /// The autoencoder that makes pictures of latents.
     private func decoder(on runtime: Runtime) throws -> LatentDecoder {
+        let vae = vae ?? AutoencoderKL.defaultModel
         let named = Registry.cards.first { $0.task == .autoencode && ([$0.name] + $0.aliases).contains(vae) }
         let card = try named ?? Registry.card(named: AutoencoderKL.defaultModel)
         let weights = try WeightsResolver().resolve(card, weights: named == nil ? vae : nil)
@@ -343,8 +344,9 @@ private struct Plan {
         let drawsLatents = network.sampleSize != side
         needsPictures = [command.output, command.outputDir, command.npz].contains { $0 != nil }
         needsDecoder = drawsLatents && (needsPictures || command.preview != nil)
-        if !drawsLatents, command.tile != nil {
-            throw ZooError(.usage, "\(card.name) draws pictures, which need no decoder", at: "--tile")
+        let ofDecoder = [("--tile", command.tile != nil), ("--vae", command.vae != nil)]
+        if !drawsLatents, let flag = ofDecoder.first(where: \.1)?.0 {
+            throw ZooError(.usage, "\(card.name) draws pictures, which need no decoder", at: flag)
         }
         try refuseGrid(of: command.output == nil ? 1 : subjects.count, side: side)
         try refuseGrid(of: command.preview == nil ? 1 : min(subjects.count, command.batchSize), side: side)

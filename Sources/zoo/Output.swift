@@ -36,6 +36,20 @@ enum Output {
         }
     }
 
+    /// The same for several, no two of which may be one file.
+    ///
+    /// - Throws: `ZooError` of kind `cannotCreate`, or `usage` for a file that is given twice.
+    static func check(files: String?...) throws {
+        var places: Set<String> = []
+        for file in files.compactMap(\.self) {
+            try check(file: file)
+            let place = URL(filePath: file).standardizedFileURL.resolvingSymlinksInPath().path
+            guard places.insert(place).inserted else {
+                throw ZooError(.usage, "two outputs cannot go to one file", file: file)
+            }
+        }
+    }
+
     static func error(_ text: String) { log("error", text, colour: "31") }
     static func warning(_ text: String) { log("warning", text, colour: "33") }
     static func note(_ text: String) { log("note", text, colour: "36") }

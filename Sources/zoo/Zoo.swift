@@ -20,6 +20,8 @@ struct Zoo: ParsableCommand {
     static func main() {
         // A closed pipe is reported by write, where `Output` ends the program quietly.
         signal(SIGPIPE, SIG_IGN)
+        // And so is a file that grows beyond the limit of the shell, where temporary files are removed.
+        signal(SIGXFSZ, SIG_IGN)
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             var command = try parseAsRoot(arguments)

@@ -164,6 +164,8 @@ import ZooImage
         try zooFails(elsewhere + [folder.path("no/x.npz")], with: 73, mentioning: "no/x.npz")
         try zooFails(elsewhere + [folder.path], with: 73, mentioning: folder.path)
         try zooFails(elsewhere + [archive, "--shard", "0/2"], with: 64)
+        try zooFails(
+            elsewhere + [archive, "--latents", folder.path("./drawn.npz")], with: 64, mentioning: "two outputs")
     }
 
     @Test func previewShowsEveryStep() throws {
@@ -193,7 +195,7 @@ import ZooImage
             ["--zoom", "0"] + output, ["--columns", "0"] + output, ["--captions", "x.safetensors"] + output,
             ["--count", "1000000", "--zoom", "200"] + output, output + ["--output-dir", folder.path("d")],
             ["--shard", "2/2", "--output-dir", folder.path("d")], ["--shard", "1", "--output-dir", folder.path("d")],
-            ["--tile", "32"] + output,
+            ["--tile", "32"] + output, ["--vae", "sd-vae"] + output,
             ["lit-t2i-xl-2", "--latents", folder.path("l")],
             ["lit-t2i-xl-2", "--class", "1", "--latents", folder.path("l")], ["--weights", "seeded:x"] + output,
         ] {

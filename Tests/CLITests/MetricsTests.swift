@@ -207,6 +207,11 @@ import ZooImage
         #expect(resumed.errors.contains("resuming with 12 of 30 samples"))
         #expect(try distance(resumed) == whole)
         try zooFails(arguments, with: 64, mentioning: journal, "--resume")
+        let file = try folder.write("not a folder", to: "file")
+        try zooFails(Array(arguments.dropLast()) + [file], with: 73, mentioning: file, "is a file")
+        try zooFails(
+            ["eval", "lit-nano", "--data", "imagenet-subset", "--count", "20"], with: 65,
+            mentioning: "other classes", "digits", "imagenet")
         try zooFails(arguments + ["--resume", "--seed", "1"], with: 64, mentioning: journal, "seed")
         try zooFails(arguments + ["--resume", "--guidance", "2"], with: 64, mentioning: journal, "guidance")
     }
