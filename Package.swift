@@ -11,6 +11,7 @@ let kernelReadmes = [
     "fewhead/README.md", "filters/README.md", "gemm/README.md", "groupnorm/README.md", "inline/README.md",
     "linear/README.md", "mala/README.md", "norm/README.md", "pooling/README.md", "rala/README.md", "roofline/README.md",
     "rope/README.md", "rowmap/README.md", "scan/README.md", "scattered/README.md", "softmax/README.md",
+    "winograd/README.md",
 ]
 
 let package = Package(

@@ -489,8 +489,8 @@ private struct Decoder: Sendable {
         return (maps, UnsafeMutableBufferPointer(start: base, count: sizes[0].start))
     }
 
-    /// Rows of a strip, a row having so many floats.
-    private func stripHeight(_ line: Int) -> Int { max(1, stripFloats / line) }
+    /// Rows of a strip, a row having so many floats: an even number, or Winograd's tiles would not be the whole map's.
+    private func stripHeight(_ line: Int) -> Int { max(2, stripFloats / line / 2 * 2) }
 
     func cost(height: Int, width: Int) -> Cost {
         var pixels = height * width

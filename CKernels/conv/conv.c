@@ -1,8 +1,8 @@
-#include "gemm/gemm_kernels.h"
-#include "gemm/gemm_ref.h"
+#include "conv/conv_line.h"
+#include "conv/conv_ref.h"
+#include "winograd/winograd.h"
 
 #include <stdint.h>
-#include <string.h>
 
 size_t ck_conv_output(size_t size, size_t kernel, size_t stride, size_t padding) {
     if (kernel == 0 || stride == 0 || size > SIZE_MAX / 2 || padding > SIZE_MAX / 2 - size) return 0;
@@ -68,6 +68,8 @@ static size_t copied_floats(const ck_conv_args *args, const cut *c) {
     return ck_divide_up(input_lines(args, c->band) * c->line_words, 16) * 16;
 }
 
+static int is_winograd(const ck_conv_args *args) { return args->winograd || args->packed_winograd; }
+
 static ck_status check_sizes(const ck_context *context, const ck_conv_args *args, cut *result) {
     if (context == NULL || args == NULL) return CK_BAD_ARGUMENT;
     if (!ck_isa_available(context->isa)) return CK_UNAVAILABLE;
@@ -84,6 +86,8 @@ static ck_status check_sizes(const ck_context *context, const ck_conv_args *args
         product(args->batch, product(args->height, args->width)) > CK_SIZE_LIMIT ||
         product(p->top + args->height + p->bottom, p->left + args->width + p->right) > CK_SIZE_LIMIT)
         return CK_BAD_SHAPE;
+    if (is_winograd(args) && (args->kernel_height != 3 || args->kernel_width != 3 || args->stride != 1))
+        return CK_BAD_SHAPE;
     *result = cut_for(args, ck_product_kernels_for(context->isa, args->packed_bf16 != NULL), height, width, k);
     return CK_OK;
 }
@@ -91,6 +95,7 @@ static ck_status check_sizes(const ck_context *context, const ck_conv_args *args
 size_t ck_conv_scratch(const ck_context *context, const ck_conv_args *args) {
     cut c;
     if (check_sizes(context, args, &c) != CK_OK || context->isa == CK_ISA_REF) return 0;
+    if (is_winograd(args)) return ck_winograd_scratch(context, args);
     const size_t copies = !c.copied ? 0 : c.shared ? 1 : ck_pool_threads(context->pool);
     return copies * copied_floats(args, &c) * sizeof(float);
 }
@@ -104,52 +109,10 @@ typedef struct {
     float *scratch;
 } job;
 
-/* The pixels of an input row, normalised and activated. */
-static void activate_line(const job *own, size_t image, const float *from, float *to) {
-    enum { CHUNK = 256 };
-    const ck_conv_args *const args = own->args;
-    const ck_product_kernels *const kernels = own->kernels;
-    const float *const factor = args->factor + image * args->channels, *const offset = args->offset + image * args->channels;
-    if (!kernels->round) {
-        kernels->activate(args->width, args->channels, from, args->x_stride, factor, offset, to, args->channels);
-        return;
-    }
-    float values[CHUNK];
-    for (size_t x = 0; x < args->width; x++, from += args->x_stride, to += own->cut.pixel_words) {
-        for (size_t c = 0; c < args->channels; c += CHUNK) {
-            const size_t count = ck_smaller(CHUNK, args->channels - c);
-            kernels->activate(1, count, from + c, 0, factor + c, offset + c, values, 0);
-            kernels->round(1, count, values, 0, to + ck_words(kernels, c), 0);
-        }
-    }
-}
-
 /* Input row `y` of an image, counted with the padding, and the zeros on its sides. */
 static void copy_line(const job *own, size_t image, size_t y, float *to) {
-    const ck_conv_args *const args = own->args;
-    const size_t channels = args->channels, above = args->padding.top;
-    const size_t left = args->padding.left * own->cut.pixel_words, right = args->padding.right * own->cut.pixel_words;
-    const int contiguous = args->x_stride == channels;
-    if (y < above || y - above >= args->height) {
-        memset(to, 0, own->cut.line_words * sizeof(float));
-        return;
-    }
-    const float *const from = args->x + (image * args->height + y - above) * args->width * args->x_stride;
-    memset(to, 0, left * sizeof(float));
-    to += left;
-    if (args->factor) {
-        activate_line(own, image, from, to);
-    } else if (own->kernels->round && contiguous && channels % 2 == 0) {
-        own->kernels->round(1, args->width * channels, from, 0, to, 0);
-    } else if (own->kernels->round) {
-        own->kernels->round(args->width, channels, from, args->x_stride, to, own->cut.pixel_words);
-    } else if (contiguous) {
-        memcpy(to, from, args->width * channels * sizeof(float));
-    } else {
-        for (size_t x = 0; x < args->width; x++)
-            memcpy(to + x * channels, from + x * args->x_stride, channels * sizeof(float));
-    }
-    memset(to + args->width * own->cut.pixel_words, 0, right * sizeof(float));
+    const size_t width = own->cut.line_words / own->cut.pixel_words;
+    ck_conv_line(own->args, own->kernels, image, y, 0, width, to);
 }
 
 static void copy_shared_line(void *arguments, size_t task, size_t worker) {
@@ -211,23 +174,36 @@ static void specified_pixel(void *arguments, size_t task, size_t worker) {
     ck_conv_pixel_ref(arguments, task);
 }
 
+static void specified_tile(void *arguments, size_t task, size_t worker) {
+    (void)worker;
+    ck_winograd_tile_ref(arguments, task);
+}
+
 ck_status ck_conv_f32(const ck_context *context, const ck_conv_args *args, void *scratch) {
     job own = {.args = args, .scratch = scratch};
     ck_status status = check_sizes(context, args, &own.cut);
     if (status == CK_OK) status = ck_epilogue_check(&args->epilogue, args->out_channels);
     if (status != CK_OK) return status;
     if (args->x == NULL || args->out == NULL) return CK_BAD_ARGUMENT;
-    if ((args->packed == NULL) == (args->packed_bf16 == NULL)) return CK_BAD_ARGUMENT;
+    if (!args->packed + !args->packed_bf16 + !args->packed_winograd != 2) return CK_BAD_ARGUMENT;
+    if (args->winograd && !args->packed) return CK_BAD_ARGUMENT;
     if (args->x_stride < args->channels || args->out_stride < args->out_channels) return CK_BAD_ARGUMENT;
     if ((args->factor == NULL) != (args->offset == NULL)) return CK_BAD_ARGUMENT;
     const cut *const c = &own.cut;
     if (args->out_line_stride && args->epilogue.residual) return CK_BAD_ARGUMENT;
     if (args->out_line_stride && args->out_line_stride / c->out_width < args->out_stride) return CK_BAD_ARGUMENT;
     if (context->isa == CK_ISA_REF) {
-        ck_pool_run(context->pool, args->batch * c->out_height * c->out_width, specified_pixel, (void *)args);
+        if (args->packed_winograd)
+            ck_pool_run(context->pool, ck_winograd_tile_count(args), specified_tile, (void *)args);
+        else
+            ck_pool_run(context->pool, args->batch * c->out_height * c->out_width, specified_pixel, (void *)args);
         return CK_OK;
     }
-    if (c->copied && scratch == NULL) return CK_BAD_ARGUMENT;
+    if ((c->copied || is_winograd(args)) && scratch == NULL) return CK_BAD_ARGUMENT;
+    if (is_winograd(args)) {
+        ck_winograd_f32(context, args, scratch);
+        return CK_OK;
+    }
     const float *const packed = args->packed_bf16 ? (const float *)args->packed_bf16 : args->packed;
     own.product = (ck_product){args->out_channels, packed, args->out, args->out_stride, args->epilogue};
     own.kernels = ck_product_kernels_for(context->isa, args->packed_bf16 != NULL);

@@ -5,6 +5,8 @@
  */
 #include "gemm/gemm_kernels.h"
 
+#include "gemm/finish_impl.h"
+
 enum { TILE_COLUMNS = 2 * VL, BASES = (TILE_ROWS + 2) / 3 };
 
 /* One tile and what to do with its sums. */
@@ -71,9 +73,6 @@ CK_INLINE void step(const size_t rows, const float *const *x, size_t stride, siz
     add_products(rows, x, stride, i, w0, w1, sum);
 }
 #endif
-
-/* In this order of operands a NaN stays one. */
-CK_INLINE vf v_relu(vf x) { return v_max(v_zero(), x); }
 
 /* Always inlined with a constant number of rows, so that every sum lives in a register. */
 CK_INLINE void tile_of(const size_t rows, const tile *t) {
@@ -155,22 +154,6 @@ static void run_tile(size_t rows, const tile *t) {
     case 13: tile_of(13, t); break;
     case 14: tile_of(14, t); break;
 #endif
-    }
-}
-
-/* The ends of `count` neighbouring outputs, a constant VL but for the last ones of n. */
-CK_INLINE void finish(const ck_activation activation, vf v, const float *scale, const float *residual, float *out,
-                      const size_t count) {
-    if (activation == CK_ACTIVATION_GELU) v = v_gelu(v);
-    if (activation == CK_ACTIVATION_SILU) v = v_silu(v);
-    if (activation == CK_ACTIVATION_GELU_TANH) v = v_gelu_tanh(v);
-    if (activation == CK_ACTIVATION_RELU) v = v_relu(v);
-    if (scale) v = v_mul(v, count == VL ? v_load(scale) : v_load_n(scale, count));
-    if (residual) v = v_add(v, count == VL ? v_load(residual) : v_load_n(residual, count));
-    if (count == VL) {
-        v_store(out, v);
-    } else {
-        v_store_n(out, v, count);
     }
 }
 

@@ -34,7 +34,4 @@ float ck_finish_ref(const ck_epilogue *epilogue, double product, size_t row, siz
 /** One row of a matrix product. */
 void ck_gemm_row_ref(const ck_gemm_args *args, size_t row);
 
-/** One output pixel of a convolution, counted through the batch. */
-void ck_conv_pixel_ref(const ck_conv_args *args, size_t pixel);
-
 #endif

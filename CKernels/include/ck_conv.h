@@ -28,7 +28,14 @@ typedef struct {
      */
     const float *factor, *offset;
     const float *packed;        /**< or NULL */
-    const ck_bf16 *packed_bf16; /**< or NULL: one of the two is given; see ck_gemm_args */
+    const ck_bf16 *packed_bf16; /**< or NULL: exactly one of the three is given; see ck_gemm_args */
+    const float *packed_winograd; /**< from ck_winograd_pack, or NULL */
+    /**
+     * Whether weights in `packed` are transformed in this call: slower than once and for all with `packed_winograd`, but
+     * they take 9/16 of the memory. Winograd's convolution F(2x2, 3x3), for kernels of 3 x 3 with stride 1, takes 16
+     * multiply-adds where the definition has 36 (Lavin and Gray, arXiv 1509.09308).
+     */
+    int winograd;
     float *out; /**< [batch][out_height][out_width][out_channels], pixel stride `out_stride` */
     size_t out_stride;
     /**
@@ -44,6 +51,12 @@ typedef struct {
  * 0 when the kernel does not fit.
  */
 size_t ck_conv_output(size_t size, size_t kernel, size_t stride, size_t padding);
+
+/** Floats that the transformed form of a weight with 3 x 3 kernels takes. */
+size_t ck_winograd_packed_count(size_t out_channels, size_t channels);
+
+/** Transforms a packed weight of a 3 x 3 kernel for Winograd's convolution; the same bits on every instruction set. */
+void ck_winograd_pack(size_t out_channels, size_t channels, const float *packed, float *transformed);
 
 /** Bytes of scratch (64-byte aligned) that `ck_conv_f32` needs. */
 size_t ck_conv_scratch(const ck_context *context, const ck_conv_args *args);

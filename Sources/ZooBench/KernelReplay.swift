@@ -105,11 +105,15 @@ extension ck_conv_args: ReplayableCall {
         }
         copy.out_line_stride = 0
         let taps = kernel_height * kernel_width
-        let count =
-            packed_bf16 == nil
-            ? ck_gemm_packed_count(out_channels, taps * channels)
-            : ck_gemm_packed_bf16_count(out_channels, taps, channels)
-        (copy.packed, copy.packed_bf16) = packedNoise(count, bf16: packed_bf16 != nil, noise)
+        if packed_winograd != nil {
+            copy.packed_winograd = UnsafePointer(noise(ck_winograd_packed_count(out_channels, channels)))
+        } else {
+            let count =
+                packed_bf16 == nil
+                ? ck_gemm_packed_count(out_channels, taps * channels)
+                : ck_gemm_packed_bf16_count(out_channels, taps, channels)
+            (copy.packed, copy.packed_bf16) = packedNoise(count, bf16: packed_bf16 != nil, noise)
+        }
         copy.out = output
         copy.out_stride = out_channels
         copy.epilogue = epilogue.replayed(rows: outputPixels, columns: out_channels, noise: noise)

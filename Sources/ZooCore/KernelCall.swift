@@ -86,8 +86,11 @@ extension ck_conv_args: KernelCall {
     package var kind: KernelKind { .convolution }
     package var shape: String {
         "\(batch)x\(height)x\(width)x\(channels)->\(out_channels) k\(kernel_height)x\(kernel_width) s\(stride)"
-            + (packed_bf16 == nil ? "" : " bf16") + (factor == nil ? "" : " norm silu") + epilogue.shape
+            + (packed_bf16 == nil ? "" : " bf16") + (isWinograd ? " winograd" : "")
+            + (factor == nil ? "" : " norm silu") + epilogue.shape
     }
+
+    private var isWinograd: Bool { winograd != 0 || packed_winograd != nil }
 
     /// Pixels of all outputs.
     package var outputPixels: Int {
@@ -95,7 +98,13 @@ extension ck_conv_args: KernelCall {
             * ck_conv_output(width, kernel_width, stride, padding.left + padding.right)
     }
 
-    package var multiplyAdds: Int { outputPixels * out_channels * channels * kernel_height * kernel_width }
+    /// Those that are computed: Winograd's convolution takes 16 for a tile of four outputs that are defined by 36.
+    package var multiplyAdds: Int {
+        guard isWinograd else { return outputPixels * out_channels * channels * kernel_height * kernel_width }
+        let rows = ck_conv_output(height, kernel_height, stride, padding.top + padding.bottom)
+        let columns = ck_conv_output(width, kernel_width, stride, padding.left + padding.right)
+        return batch * ((rows + 1) / 2) * ((columns + 1) / 2) * 16 * out_channels * channels
+    }
     package var bytes: Int {
         let weights = out_channels * channels * kernel_height * kernel_width
         return 4 * (batch * height * width * channels + outputPixels * out_channels)

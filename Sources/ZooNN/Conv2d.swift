@@ -31,8 +31,30 @@ package struct Conv2d: Sendable {
     private let kernel: (height: Int, width: Int)
     private let stride: Int
     private let padding: Padding
+    private let method: Method
     private let weight: PackedMatrix
     private let epilogue: Epilogue
+
+    /// How the sums of products are found.
+    private enum Method {
+        /// As the definition has them.
+        case direct
+        /// Winograd's, with weights transformed once.
+        case winograd
+        /// Winograd's, with weights transformed in every call: they would take too much memory.
+        case transforming
+
+        /// Whatever saves time: a transform takes as long as a few dozen channels' products.
+        init(inputs: Int, outputs: Int, kernel: (height: Int, width: Int), stride: Int, precision: Precision) {
+            let leastInputs = 32
+            let mostFloats = 4 << 20
+            guard kernel == (3, 3), stride == 1, precision == .fp32, inputs >= leastInputs else {
+                self = .direct
+                return
+            }
+            self = ck_winograd_packed_count(outputs, inputs) < mostFloats ? .winograd : .transforming
+        }
+    }
 
     /// Reads `weight` [out, in, kernel, kernel] and `bias` [out].
     package init(
@@ -70,9 +92,10 @@ package struct Conv2d: Sendable {
         self.stride = stride
         self.padding = padding
         let taps = kernel.height * kernel.width
+        method = Method(inputs: inputs, outputs: outputs, kernel: kernel, stride: stride, precision: precision)
         self.weight = PackedMatrix(
             Self.channelsLast(weight, k: taps * inputs, inputs: inputs), n: outputs, taps: taps, channels: inputs,
-            precision: precision)
+            precision: precision, isTransformed: method == .winograd)
         self.epilogue = Epilogue(bias: bias, activation: activation, scale: nil)
     }
 
@@ -110,7 +133,8 @@ package struct Conv2d: Sendable {
         run(x, padding, norm, Place(output), residual, runtime)
     }
 
-    /// Writes the output rows `rows` of one image to `output`, which has as many rows.
+    /// Writes the output rows `rows` of one image to `output`, which has as many rows. The bits are those of the whole
+    /// image's where `rows` begin at an even row: Winograd's tiles are two rows high.
     ///
     /// - Parameter x: the whole image.
     package func callAsFunction(
@@ -159,7 +183,8 @@ package struct Conv2d: Sendable {
             kernel_height: kernel.height, kernel_width: kernel.width, stride: stride, padding: padding.ck, x: x.base,
             x_stride: x.stride, factor: norm.map { UnsafePointer($0.factor) },
             offset: norm.map { UnsafePointer($0.offset) }, packed: weight.pointer, packed_bf16: weight.bf16Pointer,
-            out: place.base, out_stride: place.stride, out_line_stride: place.lineStride,
+            packed_winograd: weight.winogradPointer, winograd: method == .transforming ? 1 : 0, out: place.base,
+            out_stride: place.stride, out_line_stride: place.lineStride,
             epilogue: epilogue.ck(residual: residual))
         runtime.run(arguments, in: name)
     }

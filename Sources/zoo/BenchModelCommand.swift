@@ -11,7 +11,7 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
         commandName: "model", abstract: "Measure forward passes of models.",
         discussion: """
             Every model is checked against a slower implementation first; no speed is shown for wrong results. \
-            A generator's network answers one batch of samples at one step. Lists and ranges (1,2 or 1-8 or 16-64+16 or 1-64*2) measure every combination.
+            A generator's network answers one batch of samples at one step. Lists and ranges (1,2 or 1-8 or 16-64+16 or 1-64*2) measure every combination. GMAC/s and "of peak" count the multiply-adds of the layers' definitions, of which 3x3 convolutions compute fewer.
             """)
 
     static let examples = [

@@ -20,11 +20,17 @@ struct Convolution: CustomTestStringConvertible {
     var activated = false
     /// Whether the outputs are every second pixel of every second row.
     var interleaved = false
+    var method = Method.direct
     var ends = Ends()
+
+    /// As the definition has it, or Winograd's with weights that were transformed before or are in the call.
+    enum Method: CaseIterable {
+        case direct, transformed, transforming
+    }
 
     var testDescription: String {
         "\(batch) x \(height) x \(width) x \(channels) -> \(outChannels), kernel \(kernel), stride \(stride), "
-            + "padding \(padding)"
+            + "padding \(padding), \(method)"
     }
 
     var outHeight: Int { ck_conv_output(height, kernel.height, stride, 2 * padding + extra) }
@@ -67,6 +73,25 @@ struct Convolution: CustomTestStringConvertible {
         Convolution(height: 4, width: 3, channels: 130, outChannels: 97, activated: true),
         Convolution(height: 5, width: 4, channels: 120, outChannels: 128, pixelPadding: 1, interleaved: true),
     ]
+
+    /// Tiles that reach over the image, blocks of several images and of parts of one, two slices of output channels.
+    static let winogradCases =
+        ([
+            Convolution(batch: 7, height: 3, width: 5, channels: 5, outChannels: 9, ends: Ends(bias: true)),
+            Convolution(height: 2, width: 91, channels: 33, outChannels: 40, ends: Ends(bias: true)),
+            Convolution(height: 67, width: 3, channels: 18, outChannels: 31, padding: 2, activated: true),
+            Convolution(
+                height: 23, width: 26, channels: 70, outChannels: 20, ends: Ends(bias: true, residual: .output)),
+            Convolution(
+                batch: 2, height: 6, width: 7, channels: 40, outChannels: 300, pixelPadding: 5,
+                ends: Ends(bias: true, activation: CK_ACTIVATION_SILU, scale: true)),
+        ] + cases.filter { $0.kernel == (3, 3) && $0.stride == 1 }).flatMap { convolution in
+            [Method.transformed, .transforming].map { method in
+                var copy = convolution
+                copy.method = method
+                return copy
+            }
+        }
 }
 
 /// A convolution with its data.
@@ -75,6 +100,7 @@ struct Setting {
     let x: GuardedMatrix
     let weight: GuardedMatrix
     let packed: PackedOperand
+    let transformed: GuardedMatrix
     let operands: EndOperands
     let factor: GuardedMatrix
     let offset: GuardedMatrix
@@ -89,6 +115,10 @@ struct Setting {
             c.batch * c.height * c.width, c.channels, stride: c.channels + c.pixelPadding, misalignment: misalignment)
         x.fill(&noise)
         packed = PackedOperand(weight, taps: c.kernel.height * c.kernel.width, precision: precision)
+        transformed = GuardedMatrix(1, ck_winograd_packed_count(c.outChannels, c.channels))
+        if c.method == .transformed {
+            ck_winograd_pack(c.outChannels, c.channels, packed.storage.pointer, transformed.pointer)
+        }
         // A row of operands is an output pixel; interleaved ones have the room of three others behind them.
         operands = EndOperands(
             c.ends, rows: c.batch * c.outHeight * c.outWidth * (c.interleaved ? 4 : 1), n: c.outChannels,
@@ -113,8 +143,11 @@ struct Setting {
             padding: ck_padding(
                 top: c.padding, left: c.padding, bottom: c.padding + c.extra, right: c.padding + c.extra),
             x: x.pointer, x_stride: x.stride, factor: c.activated ? UnsafePointer(factor.pointer) : nil,
-            offset: c.activated ? UnsafePointer(offset.pointer) : nil, packed: packed.fp32, packed_bf16: packed.bf16,
-            out: operands.out.pointer, out_stride: operands.out.stride * (c.interleaved ? 2 : 1),
+            offset: c.activated ? UnsafePointer(offset.pointer) : nil,
+            packed: c.method == .transformed ? nil : packed.fp32, packed_bf16: packed.bf16,
+            packed_winograd: c.method == .transformed ? UnsafePointer(transformed.pointer) : nil,
+            winograd: c.method == .transforming ? 1 : 0, out: operands.out.pointer,
+            out_stride: operands.out.stride * (c.interleaved ? 2 : 1),
             out_line_stride: c.interleaved ? 4 * c.outWidth * operands.out.stride : 0, epilogue: operands.epilogue)
     }
 
@@ -126,9 +159,28 @@ struct Setting {
         #expect(scratch.surroundingsIntact, "scratch overrun")
     }
 
+    /// The sum of squared differences from the definition in double, for a convolution without ends.
+    func squaredError() -> Double {
+        let c = convolution
+        var sum = 0.0
+        for pixel in 0..<c.batch * c.outHeight * c.outWidth {
+            let (image, y, x) = (
+                pixel / (c.outHeight * c.outWidth), pixel / c.outWidth % c.outHeight, pixel % c.outWidth
+            )
+            for channel in 0..<c.outChannels {
+                let exact = product(image: image, outY: y, outX: x, channel: channel).0
+                let error = Double(operands.out.pointer[pixel * operands.out.stride + channel]) - exact
+                sum += error * error
+            }
+        }
+        return sum
+    }
+
     /// The largest error over the outputs, in units of the bound; infinite when something else was touched.
     func worstError(exact: Bool) -> Double {
-        guard operands.out.surroundingsIntact, packed.storage.surroundingsIntact else { return .infinity }
+        guard operands.out.surroundingsIntact, packed.storage.surroundingsIntact, transformed.surroundingsIntact else {
+            return .infinity
+        }
         let c = convolution
         var worst = 0.0
         for image in 0..<c.batch {
@@ -136,7 +188,10 @@ struct Setting {
                 for outX in 0..<c.outWidth {
                     let pixel = row(of: (image * c.outHeight + outY) * c.outWidth + outX)
                     for channel in 0..<c.outChannels {
-                        let (sum, magnitude, slack) = product(image: image, outY: outY, outX: outX, channel: channel)
+                        var (sum, magnitude, slack) = product(image: image, outY: outY, outX: outX, channel: channel)
+                        if c.method != .direct {
+                            magnitude = tileMagnitude(image: image, outY: outY, outX: outX, channel: channel)
+                        }
                         let (value, bound) = operands.expected(
                             row: pixel, column: channel, product: sum, magnitude: magnitude, k: c.k, exact: exact,
                             slack: slack)
@@ -181,6 +236,24 @@ struct Setting {
         }
         return (sum, magnitude, c.activated && isRounded ? 0x1p-7 * largest : 0)
     }
+
+    /// What an output of a tile can be off by, in Winograd's convolution, follows from all that its tile reads.
+    private func tileMagnitude(image: Int, outY: Int, outX: Int, channel: Int) -> Double {
+        let c = convolution
+        var magnitude = 0.0
+        for i in 0..<c.channels {
+            var inputs = 0.0
+            for y in (outY / 2 * 2 - c.padding)..<(outY / 2 * 2 - c.padding + 4) where (0..<c.height).contains(y) {
+                for x in (outX / 2 * 2 - c.padding)..<(outX / 2 * 2 - c.padding + 4) where (0..<c.width).contains(x) {
+                    inputs += abs(
+                        activated(self.x.pointer[((image * c.height + y) * c.width + x) * self.x.stride + i], image, i))
+                }
+            }
+            let weights = (0..<9).reduce(0.0) { $0 + Double(abs(weight.pointer[channel * c.k + $1 * c.channels + i])) }
+            magnitude += inputs * weights * (c.activated ? 2 : 0.25)
+        }
+        return magnitude
+    }
 }
 
 @Suite struct ConvTests {
@@ -195,9 +268,44 @@ struct Setting {
         }
     }
 
+    @Test(arguments: runnableISAs)
+    func fidelityOfWinograd(isa: ck_isa) {
+        for convolution in Convolution.winogradCases {
+            let setting = Setting(convolution)
+            setting.run(isa)
+            let isExact = isa == CK_ISA_REF && convolution.method == .transforming
+            #expect(setting.worstError(exact: isExact) <= 1, "\(convolution.testDescription)")
+        }
+    }
+
+    /// What lets layers choose it without asking for a tolerance of their own.
+    @Test(arguments: runnableISAs.filter { $0 != CK_ISA_REF })
+    func fidelityOfWinogradIsNoWorseThanTheDirectConvolutions(isa: ck_isa) {
+        let errors = Convolution.Method.allCases.map { method in
+            let setting = Setting(
+                Convolution(height: 12, width: 10, channels: 64, outChannels: 32, method: method))
+            setting.run(isa)
+            return setting.squaredError()
+        }
+        #expect(errors[1] <= errors[0])
+        #expect(errors[2] <= errors[0])
+    }
+
+    @Test(arguments: runnableISAs.filter { $0 != CK_ISA_REF })
+    func weightsTransformedBeforeAndInTheCallGiveTheSameBits(isa: ck_isa) {
+        for index in stride(from: 0, to: Convolution.winogradCases.count, by: 2) {
+            let bits = Convolution.winogradCases[index...index + 1].map { convolution in
+                let setting = Setting(convolution)
+                setting.run(isa)
+                return setting.operands.out.bits
+            }
+            #expect(bits[0] == bits[1])
+        }
+    }
+
     @Test(arguments: runnableISAs, Precision.allCases)
     func determinismAcrossThreads(isa: ck_isa, precision: Precision) throws {
-        for convolution in Convolution.cases {
+        for convolution in Convolution.cases + (precision == .fp32 ? Convolution.winogradCases : []) {
             func bits(threads: Int) throws -> [UInt32] {
                 let setting = Setting(convolution, precision: precision)
                 setting.run(isa, pool: try TestPool(threads: threads))
@@ -213,8 +321,20 @@ struct Setting {
 
     @Test(arguments: runnableISAs, Precision.allCases)
     func determinismAcrossTheBatch(isa: ck_isa, precision: Precision) {
-        var convolution = Convolution(
+        let convolution = Convolution(
             batch: 5, height: 9, width: 10, channels: 19, outChannels: 50, stride: 2, ends: Ends(bias: true))
+        expectSameBitsAlone(convolution, isa, precision)
+    }
+
+    @Test(arguments: runnableISAs)
+    func determinismAcrossTheBatchOfWinograd(isa: ck_isa) {
+        let convolution = Convolution(
+            batch: 5, height: 9, width: 10, channels: 19, outChannels: 50, method: .transformed, ends: Ends(bias: true))
+        expectSameBitsAlone(convolution, isa, .fp32)
+    }
+
+    private func expectSameBitsAlone(_ batch: Convolution, _ isa: ck_isa, _ precision: Precision) {
+        var convolution = batch
         let whole = Setting(convolution, precision: precision)
         whole.run(isa)
         convolution.batch = 1
@@ -224,6 +344,7 @@ struct Setting {
             let single = Setting(convolution, precision: precision)
             for i in 0..<floats { single.x.pointer[i] = whole.x.pointer[image * floats + i] }
             single.operands.bias.copyValues(from: whole.operands.bias)
+            single.transformed.copyValues(from: whole.transformed)
             single.run(isa)
             let same = single.operands.out.bits.elementsEqual(
                 whole.operands.out.bits[image * outputs..<(image + 1) * outputs])
@@ -270,6 +391,23 @@ struct Setting {
                 $0.epilogue.residual_stride = 6
             } == CK_BAD_ARGUMENT)
         #expect(status { $0.batch = .max } == CK_BAD_SHAPE)
+        #expect(status { $0.winograd = 1 } == CK_OK)
+        #expect(
+            status {
+                $0.winograd = 1
+                $0.stride = 2
+            } == CK_BAD_SHAPE)
+        #expect(
+            status {
+                $0.winograd = 1
+                $0.kernel_width = 2
+            } == CK_BAD_SHAPE)
+        #expect(status { $0.packed_winograd = $0.packed } == CK_BAD_ARGUMENT)
+        #expect(
+            status {
+                ($0.packed_winograd, $0.packed) = ($0.packed, nil)
+                $0.winograd = 1
+            } == CK_BAD_ARGUMENT)
         #expect(status { $0.x = nil } == CK_BAD_ARGUMENT)
         #expect(status { $0.packed = nil } == CK_BAD_ARGUMENT)
         #expect(status { $0.out = nil } == CK_BAD_ARGUMENT)
