@@ -172,6 +172,26 @@ static void finish_queries(const softmax_job *job, const softmax_group *group, c
     }
 }
 
+/* Rows that the next head of the same image reads or writes and the first block of this one has fetched meanwhile. */
+typedef struct {
+    upcoming_rows scores, outputs; /* during the product that makes them */
+} softmax_upcoming;
+
+static softmax_upcoming next_head(const softmax_job *job, const softmax_group *group, ck_range block, ck_range tile) {
+    const ck_attention_args *const args = job->args;
+    softmax_upcoming next = {{{{0}}}, {{{0}}}};
+    if (group->windows || job->layout.shared || block.first > 0 || group->head + 1 == args->heads) return next;
+    const size_t column = group->column + args->head_dim;
+    const size_t key_row = group->key_row + tile.first, query_row = group->query_row + tile.first;
+    next.scores.source[0] = (row_source){args->k + key_row * args->k_stride + column, args->k_stride};
+    next.scores.source[1] = (row_source){args->v + key_row * args->v_stride + column, args->v_stride};
+    next.outputs.source[0] = (row_source){args->q + query_row * args->q_stride + column, args->q_stride};
+    next.outputs.source[1] = (row_source){args->out + query_row * args->out_stride + column, args->out_stride};
+    next.scores.rows = next.outputs.rows = tile.count;
+    next.scores.columns = next.outputs.columns = args->head_dim;
+    return next;
+}
+
 /* A block of queries of a group against all of its keys. */
 static void attend_block(const softmax_job *job, const softmax_group *group, ck_range block, const float *keys,
                          const float *values, float *tiles) {
@@ -194,17 +214,19 @@ static void attend_block(const softmax_job *job, const softmax_group *group, ck_
     zero(out, queries * width);
     for (size_t t = 0; t < job->layout.key_tiles; t++) {
         const ck_range tile = ck_part(args->key_tokens, job->layout.key_tiles, t);
+        const softmax_upcoming next = next_head(job, group, block, tile);
         product_of_rows((tile_product){.rows = tile.count, .vectors = padded / VL, .steps = d,
                                        .a = keys + tile.first * width, .a_stride = width,
                                        .b = turned, .b_stride = CK_SOFTMAX_QUERIES,
-                                       .c = scores, .c_stride = CK_SOFTMAX_QUERIES});
+                                       .c = scores, .c_stride = CK_SOFTMAX_QUERIES, .upcoming = &next.scores});
         const size_t bias = (group->head * args->key_tokens + tile.first) * args->bias_stride + block.first;
         if (group->regions) separate(group, scores, tile, block);
         weigh_scores(scores, tile.count, queries, args->bias ? args->bias + bias : NULL, args->bias_stride, &state);
         product_of_columns((tile_product){.rows = queries, .vectors = ck_ceil_div(d, VL), .steps = tile.count,
                                           .a = scores, .a_stride = CK_SOFTMAX_QUERIES,
                                           .b = values + tile.first * width, .b_stride = width,
-                                          .c = out, .c_stride = width, .decay = state.decay, .decay_step = 1});
+                                          .c = out, .c_stride = width, .decay = state.decay, .decay_step = 1,
+                                          .upcoming = &next.outputs});
     }
     for (size_t q = 0; q < queries; q++) state.sum[q] = 1 / state.sum[q];
     finish_queries(job, group, block, out, state.sum);

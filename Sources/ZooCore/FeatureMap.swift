@@ -65,8 +65,9 @@ package struct FeatureMap {
         FeatureMap(workspace, batch: batch, height: height, width: width, channels: channels)
     }
 
-    /// The same for projections side by side, whose readers take a few channels of many pixels: pixels a multiple of 1 KB
-    /// apart would fall into few sets of the first-level cache and drive each other out, so they lie a line further apart.
+    /// The same for projections side by side and for hidden layers, whose readers take a few channels of many pixels:
+    /// pixels a multiple of 1 KB apart would fall into few sets of the first-level cache and drive each other out (a product
+    /// copies such rows first), so they lie a line further apart.
     package func packed(channels: Int, _ workspace: Workspace) -> FeatureMap {
         let stride = channels.isMultiple(of: 256) ? channels + 16 : channels
         return FeatureMap(

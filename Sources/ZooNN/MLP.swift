@@ -14,7 +14,7 @@ package struct MLP: Sendable {
     /// `x + mlp(norm(x))`, in place.
     package func callAsFunction(addingTo x: FeatureMap, on runtime: Runtime) {
         runtime.workspace.scope {
-            let hidden = x.like(channels: fc1.outputs, runtime.workspace)
+            let hidden = x.packed(channels: fc1.outputs, runtime.workspace)
             fc1(x, into: hidden, on: runtime)
             fc2(hidden, into: x, residual: x, on: runtime)
         }

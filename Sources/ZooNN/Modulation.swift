@@ -132,7 +132,7 @@ package struct ModulatedMLP: Sendable {
     package func callAsFunction(_ x: FeatureMap, modulation: Modulation, on runtime: Runtime) {
         let workspace = runtime.workspace
         workspace.scope {
-            let hidden = x.like(channels: fc1.outputs, workspace)
+            let hidden = x.packed(channels: fc1.outputs, workspace)
             workspace.scope {
                 let normed = x.like(channels: x.channels, workspace)
                 modulation.norm(x, into: normed, on: runtime)
