@@ -45,10 +45,8 @@ CK_INLINE fetch_cursor first_line(const upcoming_rows *upcoming, const float *id
     return f;
 }
 
-CK_INLINE void fetch_line(fetch_cursor *f) {
-    __builtin_prefetch(f->line, 0, 2);
-    f->line += f->stride;
-    if (--f->rows_left > 0) return;
+/* The strip of lines below each other is finished: on to the next one. */
+CK_INLINE void next_strip(fetch_cursor *f) {
     if (--f->lines_left > 0) {
         f->rows_left = f->upcoming->rows;
         f->line -= f->stride * f->rows_left - 16;

@@ -17,6 +17,7 @@ typedef struct {
 
 enum { CK_LINEAR_CHUNKS = 64, CK_LINEAR_CHUNK_TOKENS = 192 };
 enum { CK_LINEAR_TILE_ROWS = 64, CK_LINEAR_TILE_FLOATS = 4096, CK_LINEAR_QUERY_FLOATS = 1536 };
+enum { CK_LINEAR_QUERY_ROWS = 6 }; /* that a product answers at a time: tiles of queries are whole multiples of it */
 
 static inline ck_linear_plan ck_linear_plan_of(const ck_attention_args *args) {
     ck_linear_plan plan = {.width = ck_tile_width(args->head_dim)};
@@ -24,7 +25,7 @@ static inline ck_linear_plan ck_linear_plan_of(const ck_attention_args *args) {
     if (plan.chunks > CK_LINEAR_CHUNKS) plan.chunks = CK_LINEAR_CHUNKS;
     const size_t keys = CK_LINEAR_TILE_FLOATS / plan.width, queries = CK_LINEAR_QUERY_FLOATS / plan.width;
     plan.tile = keys > CK_LINEAR_TILE_ROWS ? CK_LINEAR_TILE_ROWS : keys < 16 ? 16 : keys;
-    plan.queries = queries > 48 ? 48 : queries < 12 ? 12 : queries;
+    plan.queries = queries > 48 ? 48 : queries < 12 ? 12 : queries - queries % CK_LINEAR_QUERY_ROWS;
     return plan;
 }
 

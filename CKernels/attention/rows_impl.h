@@ -96,6 +96,15 @@ CK_INLINE void sum_lanes(float *lanes, size_t rows, float scale, float *sums) {
     }
 }
 
+CK_INLINE vf load_some(const float *p, size_t n) { return n == VL ? v_load(p) : v_load_n(p, n); }
+CK_INLINE void store_some(float *p, vf x, size_t n) {
+    if (n == VL) {
+        v_store(p, x);
+    } else {
+        v_store_n(p, x, n);
+    }
+}
+
 CK_INLINE void zero(float *x, size_t count) { memset(x, 0, count * sizeof *x); }
 
 /* One head of one batch element. */
@@ -111,28 +120,49 @@ CK_INLINE const float *head_rows(const float *x, size_t stride, ck_head head, si
     return x + (head.row + token) * stride + head.column;
 }
 
-CK_INLINE vf finished(vf core, const float *local, const float *gate, size_t c, size_t n) {
-    if (local) core = v_add(core, n == VL ? v_load(local + c) : v_load_n(local + c, n));
-    if (gate) core = v_mul(core, n == VL ? v_load(gate + c) : v_load_n(gate + c, n));
-    return core;
+/* How rows of a core end: out = (scale[r] * core + shift[r] * vector + local) * gate; NULL for no shift, local or gate. */
+typedef struct {
+    const ck_attention_args *args;
+    ck_head head;
+    size_t token; /* of row 0 */
+    const float *scale, *shift, *vector;
+} row_end;
+
+/* Ends `vectors` vectors of row r from column c on; only the last one may be cut short by head_dim. */
+CK_INLINE void finish_vectors(const row_end *end, size_t r, size_t c, const vf *core, const size_t vectors) {
+    const ck_attention_args *const args = end->args;
+    const size_t left = args->head_dim - c - (vectors - 1) * VL, last = left < VL ? left : VL;
+    const vf scale = v_set(end->scale[r]);
+    vf x[4];
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) x[v] = v_mul(core[v], scale);
+    if (end->shift) {
+        const vf shift = v_set(end->shift[r]);
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) x[v] = v_fma(shift, v_load(end->vector + c + v * VL), x[v]);
+    }
+    if (args->local) {
+        const float *const local = head_rows(args->local, args->local_stride, end->head, end->token + r) + c;
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) x[v] = v_add(x[v], load_some(local + v * VL, v + 1 < vectors ? VL : last));
+    }
+    if (args->gate) {
+        const float *const gate = head_rows(args->gate, args->gate_stride, end->head, end->token + r) + c;
+#pragma clang loop unroll(full)
+        for (size_t v = 0; v < vectors; v++) x[v] = v_mul(x[v], load_some(gate + v * VL, v + 1 < vectors ? VL : last));
+    }
+    float *const out = args->out + (end->head.row + end->token + r) * args->out_stride + end->head.column + c;
+#pragma clang loop unroll(full)
+    for (size_t v = 0; v < vectors; v++) store_some(out + v * VL, x[v], v + 1 < vectors ? VL : last);
 }
 
-/* out = (scale[r] * core + shift[r] * vector + local) * gate; a NULL shift stands for none */
+/* The end of rows that lie in a tile. */
 CK_INLINE void finish_rows(const ck_attention_args *args, ck_head head, size_t token, size_t rows, const float *core,
                            size_t width, const float *scale, const float *shift, const float *vector) {
-    const size_t d = args->head_dim;
-    for (size_t r = 0; r < rows; r++, core += width) {
-        const float *local = args->local ? head_rows(args->local, args->local_stride, head, token + r) : NULL;
-        const float *gate = args->gate ? head_rows(args->gate, args->gate_stride, head, token + r) : NULL;
-        float *out = args->out + (head.row + token + r) * args->out_stride + head.column;
-        for (size_t c = 0; c < d; c += VL) {
-            vf x = v_mul(v_load(core + c), v_set(scale[r]));
-            if (shift) x = v_fma(v_set(shift[r]), v_load(vector + c), x);
-            if (d - c >= VL) {
-                v_store(out + c, finished(x, local, gate, c, VL));
-            } else {
-                v_store_n(out + c, finished(x, local, gate, c, d - c), d - c);
-            }
+    const row_end end = {args, head, token, scale, shift, vector};
+    for (size_t r = 0; r < rows; r++, core += width)
+        for (size_t c = 0; c < args->head_dim; c += VL) {
+            const vf x = v_load(core + c);
+            finish_vectors(&end, r, c, &x, 1);
         }
-    }
 }

@@ -1,7 +1,9 @@
 /* InLine attention in two passes over the tokens (mathematics and order of summation: inline/README.md). */
 #include "inline/inline.h"
 
+#define LINEAR_PRODUCTS_APART
 #include "attention/linear_impl.h"
+#undef LINEAR_PRODUCTS_APART
 
 typedef struct {
     const ck_attention_args *args;
@@ -65,18 +67,17 @@ CK_INLINE void inline_answer(vf (*map)(vf), const inline_job *job, size_t task, 
     const ck_linear_plan *const plan = &job->layout.plan;
     const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
-    float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
-    float *const ones = core + plan->tile * width;
+    float *const queries = job->workers + worker * job->layout.worker, *const ones = queries + 2 * plan->tile * width;
     const float *const covariance = inline_summary(job, chunk.index), *const mean_value = covariance + (d + 1) * width;
     for (size_t r = 0; r < CK_LINEAR_TILE_ROWS; r++) ones[r] = 1;
     for (size_t t = 0; t < chunk.queries; t++) {
-        const ck_range tile = tile_of(chunk.token, chunk.queries, t);
+        const ck_range tile = queries_of(chunk.token, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {0};
         feature_rows(map, FEATURE_TILE, query, tile, NULL, d, &uses, queries, width);
         const upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
-        read_summary(queries, covariance, tile.count, d, width, core, &upcoming);
-        finish_rows(args, chunk.head, tile.first, tile.count, core, width, ones, ones, mean_value);
+        const row_end end = {args, chunk.head, tile.first, ones, ones, mean_value};
+        read_summary(queries, covariance, tile.count, d, width, &end, &upcoming);
     }
 }
 

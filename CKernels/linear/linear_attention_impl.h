@@ -146,7 +146,7 @@ static void linear_answer(void *arguments, size_t task, size_t worker) {
     const ck_range chunk = ck_part(args->tokens, layout->query_chunks, task % layout->query_chunks);
     const size_t tiles = ck_ceil_div(chunk.count, layout->plan.queries);
     for (size_t t = 0; t < tiles; t++) {
-        const ck_range tile = tile_of(chunk, tiles, t);
+        const ck_range tile = queries_of(chunk, tiles, t);
         const row_source query = head_source(args->q, args->q_strides, args->heads, head, tile.first);
         const feature_uses uses = {.vector = summary + layout->key_sum, .products = core};
         map_features(args->query_feature, FEATURE_TILE | FEATURE_PRODUCTS, query, tile.count, args->features, &uses, queries, width);

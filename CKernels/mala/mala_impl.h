@@ -32,23 +32,23 @@ CK_INLINE void mala_answer_of(const mala_job *job, size_t task, size_t worker, c
     const ck_linear_plan *const plan = &job->layout.plan;
     const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
-    float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
-    float *const scale = core + plan->tile * width, *const shift = scale + CK_LINEAR_TILE_ROWS;
+    float *const queries = job->workers + worker * job->layout.worker, *const products = queries + plan->tile * width;
+    float *const scale = products + plan->tile * width, *const shift = scale + CK_LINEAR_TILE_ROWS;
     const float *const summary = job->summaries + chunk.index * plan->chunks * job->layout.summary;
     const float *const mean_key = summary + d * width, *const mean_value = mean_key + width;
     for (size_t t = 0; t < chunk.queries; t++) {
-        const ck_range tile = tile_of(chunk.token, chunk.queries, t);
+        const ck_range tile = queries_of(chunk.token, chunk.queries, t);
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
-        const feature_uses uses = {.vector = mean_key, .products = core};
+        const feature_uses uses = {.vector = mean_key, .products = products};
         feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
-        sum_lanes(core, tile.count, 1, shift);
+        sum_lanes(products, tile.count, 1, shift);
         for (size_t r = 0; r < tile.count; r++) {
             scale[r] = 1 + 1 / (shift[r] + 1e-6f);
             shift[r] = -shift[r];
         }
         const upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
-        read_summary(queries, summary, tile.count, d, width, core, &upcoming);
-        finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, shift, mean_value);
+        const row_end end = {args, chunk.head, tile.first, scale, shift, mean_value};
+        read_summary(queries, summary, tile.count, d, width, &end, &upcoming);
     }
 }
 CK_WITH_HEAD_DIM(mala_answer, mala_job)

@@ -13,6 +13,11 @@ CK_INLINE float *rala_summary(const rala_job *job, size_t head, size_t chunk) {
     return job->summaries + (head * job->layout.plan.chunks + chunk) * job->layout.summary;
 }
 
+/* Whether the rows of `out` can hold the mapped queries from the first pass to the last one. */
+CK_INLINE int rala_keeps_queries(const ck_attention_args *args) { return args->local != args->out; }
+
+CK_INLINE vf rala_kept(vf x) { return x; }
+
 /* Task: one chunk. Sums the mapped queries. */
 CK_INLINE void rala_sum_queries_of(const rala_job *job, size_t task, size_t worker, const size_t d) {
     const ck_attention_args *const args = job->args;
@@ -26,7 +31,12 @@ CK_INLINE void rala_sum_queries_of(const rala_job *job, size_t task, size_t work
         const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
         const feature_uses uses = {.sum = tile_sum};
         zero(tile_sum, width);
-        feature_rows(v_elu1, FEATURE_SUM, query, tile, NULL, d, &uses, NULL, 0);
+        if (rala_keeps_queries(args)) {
+            float *const out = args->out + (chunk.head.row + tile.first) * args->out_stride + chunk.head.column;
+            feature_rows(v_elu1, FEATURE_SUM | FEATURE_TILE, query, tile, NULL, d, &uses, out, args->out_stride);
+        } else {
+            feature_rows(v_elu1, FEATURE_SUM, query, tile, NULL, d, &uses, NULL, 0);
+        }
         sum_rows(NULL, tile_sum, 1, d, width, 1, sum);
     }
 }
@@ -47,7 +57,7 @@ CK_INLINE void rala_gather_keys_of(const rala_job *job, size_t task, size_t work
                    global_query, width);
 
     float *const summary = job->summaries + task * job->layout.summary, *const u = summary + d * width;
-    zero(summary, (d + 1) * width);
+    zero(u, width);
     float highest = -INFINITY, sum = 0;
     for (size_t t = 0; t < chunk.tiles; t++) {
         const ck_range tile = tile_of(chunk.token, chunk.tiles, t);
@@ -64,7 +74,7 @@ CK_INLINE void rala_gather_keys_of(const rala_job *job, size_t task, size_t work
         sum_rows(weights, plain, tile.count, d, width, decay, u);
         weigh_rows(weights, value.x, value.stride, tile.count, d, values, width);
         const upcoming_rows upcoming = {{after(key, tile), after(value, tile)}, tile.count, d};
-        add_outer_products(keys, values, tile.count, d, width, decay, summary, &upcoming);
+        add_outer_products(keys, values, tile.count, d, width, t > 0 ? &decay : NULL, summary, &upcoming);
     }
     summary[job->layout.highest] = highest;
     summary[job->layout.sum] = sum;
@@ -92,19 +102,25 @@ CK_INLINE void rala_answer_of(const rala_job *job, size_t task, size_t worker, c
     const ck_linear_plan *const plan = &job->layout.plan;
     const size_t width = ck_tile_width(d);
     const linear_chunk chunk = chunk_of(args, plan, task);
-    float *const queries = job->workers + worker * job->layout.worker, *const core = queries + plan->tile * width;
-    float *const scale = core + 2 * plan->tile * width;
+    float *const queries = job->workers + worker * job->layout.worker, *const products = queries + plan->tile * width;
+    float *const scale = products + 2 * plan->tile * width;
     const float *const summary = rala_summary(job, chunk.index, 0), *const u = summary + d * width;
     for (size_t t = 0; t < chunk.queries; t++) {
-        const ck_range tile = tile_of(chunk.token, chunk.queries, t);
-        const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
-        const feature_uses uses = {.vector = u, .products = core};
-        feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
-        sum_lanes(core, tile.count, 1, scale);
+        const ck_range tile = queries_of(chunk.token, chunk.queries, t);
+        const feature_uses uses = {.vector = u, .products = products};
+        if (rala_keeps_queries(args)) {
+            const row_source kept = source(args->out, args->out_stride, chunk.head, tile.first);
+            feature_rows(rala_kept, FEATURE_TILE | FEATURE_PRODUCTS, kept, tile, args->rope, d, &uses, queries, width);
+        } else {
+            const row_source query = source(args->q, args->q_stride, chunk.head, tile.first);
+            feature_rows(v_elu1, FEATURE_TILE | FEATURE_PRODUCTS, query, tile, args->rope, d, &uses, queries, width);
+        }
+        sum_lanes(products, tile.count, 1, scale);
         for (size_t r = 0; r < tile.count; r++) scale[r] = 1 / (scale[r] + 1e-6f);
-        const upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
-        read_summary(queries, summary, tile.count, d, width, core, &upcoming);
-        finish_rows(args, chunk.head, tile.first, tile.count, core, width, scale, NULL, NULL);
+        upcoming_rows upcoming = upcoming_answers(args, chunk.head, tile);
+        if (rala_keeps_queries(args)) upcoming.source[0].x = NULL; /* no need of q */
+        const row_end end = {args, chunk.head, tile.first, scale, NULL, NULL};
+        read_summary(queries, summary, tile.count, d, width, &end, &upcoming);
     }
 }
 CK_WITH_HEAD_DIM(rala_answer, rala_job)

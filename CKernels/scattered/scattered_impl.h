@@ -23,6 +23,7 @@ CK_INLINE void scattered_gather_of(const scattered_job *job, ck_range rows, floa
     const ck_scattered_args *const args = job->args;
     const size_t width = ck_tile_width(d), tile_count = ck_ceil_div(rows.count, job->layout.tile);
     float *const keys = tiles, *const values = keys + job->layout.tile * width;
+    const float once = 1;
     zero(summary, job->layout.summary);
     for (size_t t = 0; t < tile_count; t++) {
         const ck_range tile = tile_of(rows, tile_count, t);
@@ -33,7 +34,7 @@ CK_INLINE void scattered_gather_of(const scattered_job *job, ck_range rows, floa
             feature_rows(scattered_feature, FEATURE_TILE | FEATURE_SUM,
                          scattered_rows(args->k, args->k_stride, tile, h * d), tile, NULL, d, &uses, keys, width);
             weigh_rows(NULL, value.x, value.stride, tile.count, d, values, width);
-            add_outer_products(keys, values, tile.count, d, width, 1, kv, NULL);
+            add_outer_products(keys, values, tile.count, d, width, t > 0 ? &once : NULL, kv, NULL);
         }
     }
 }
@@ -43,20 +44,20 @@ CK_INLINE void scattered_answer_of(const scattered_job *job, ck_range rows, cons
                                    const size_t d) {
     const ck_scattered_args *const args = job->args;
     const size_t width = ck_tile_width(d), tile_count = ck_ceil_div(rows.count, job->layout.tile);
-    float *const queries = tiles, *const core = queries + job->layout.tile * width;
-    float *const scale = core + job->layout.tile * width;
-    const ck_attention_args end = {.head_dim = d, .out = args->out, .out_stride = args->out_stride};
+    float *const queries = tiles, *const products = queries + job->layout.tile * width;
+    float *const scale = products + job->layout.tile * width;
+    const ck_attention_args outputs = {.head_dim = d, .out = args->out, .out_stride = args->out_stride};
     for (size_t t = 0; t < tile_count; t++) {
         const ck_range tile = tile_of(rows, tile_count, t);
         for (size_t h = 0; h < args->heads; h++) {
             const float *const kv = summary + h * job->layout.head;
-            const feature_uses uses = {.vector = kv + d * width, .products = core};
+            const feature_uses uses = {.vector = kv + d * width, .products = products};
             feature_rows(scattered_feature, FEATURE_TILE | FEATURE_PRODUCTS,
                          scattered_rows(args->q, args->q_stride, tile, h * d), tile, NULL, d, &uses, queries, width);
-            sum_lanes(core, tile.count, 1, scale);
+            sum_lanes(products, tile.count, 1, scale);
             for (size_t r = 0; r < tile.count; r++) scale[r] = 1 / (scale[r] + 1e-6f);
-            read_summary(queries, kv, tile.count, d, width, core, NULL);
-            finish_rows(&end, (ck_head){0, h * d}, tile.first, tile.count, core, width, scale, NULL, NULL);
+            const row_end end = {&outputs, {0, h * d}, tile.first, scale, NULL, NULL};
+            read_summary(queries, kv, tile.count, d, width, &end, NULL);
         }
     }
 }

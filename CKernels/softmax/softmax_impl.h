@@ -6,8 +6,8 @@
  */
 #include "softmax/softmax.h"
 
-#include "attention/product_impl.h"
 #include "attention/rows_impl.h"
+#include "attention/product_impl.h"
 #include "rope/rope_impl.h"
 
 typedef struct {
