@@ -39,9 +39,12 @@ public struct SubsetBuilder: Sendable {
     /// Copies the chosen images into `output/CLASS/NAME` and writes the manifest. The folder appears whole or not at
     /// all.
     ///
-    /// - Throws: `ZooError` of kind `cannotCreate` if `output` exists or cannot be made; what reading images throws.
+    /// - Parameter shouldStop: asked before every image.
+    /// - Throws: `ZooError` of kind `cannotCreate` if `output` exists or cannot be made; of kind `interrupted` on request;
+    ///   what reading images throws.
     public func build(
-        from dataset: any ImageDataset, to output: String, limits: ResourceLimits = ResourceLimits()
+        from dataset: any ImageDataset, to output: String, limits: ResourceLimits = ResourceLimits(),
+        shouldStop: () -> Bool = { false }
     ) throws -> SubsetManifest {
         let files = FileManager.default
         guard !files.fileExists(atPath: output) else {
@@ -56,6 +59,10 @@ public struct SubsetBuilder: Sendable {
             var listed: [SubsetManifest.File] = []
             var taken = Set<String>()
             for sample in chosen {
+                guard !shouldStop() else {
+                    throw ZooError(
+                        .interrupted, "interrupted after \(listed.count) of \(chosen.count) images", file: output)
+                }
                 let className = sample.label.map { dataset.classes[$0] } ?? ""
                 let path = className + "/" + fileName(sample)
                 guard taken.insert(path).inserted else {

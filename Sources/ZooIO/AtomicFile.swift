@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import ZooCore
 
 /// What can go wrong while a file is written.
@@ -50,6 +51,7 @@ public enum AtomicFile {
         // A symbolic link stays one: its target is replaced.
         let target = exists ? resolved(path) : path
         let (descriptor, temporary) = try createTemporary(beside: target)
+        defer { _ = unfinished.withLock { $0.remove(temporary) } }
         do {
             defer { close(descriptor) }
             try body(Sink(descriptor: descriptor, path: path))
@@ -67,13 +69,30 @@ public enum AtomicFile {
         try syncFolder(of: target)
     }
 
+    /// Ends the program at once and leaves no temporary file behind: for a signal, which unwinds nothing.
+    public static func abandonAll(exitCode: Int32) -> Never {
+        unfinished.withLock { paths in
+            for path in paths { unlink(path) }
+            // Inside the lock, so that no further file is begun.
+            _exit(exitCode)
+        }
+    }
+
+    /// The temporary files that have not become what they are for.
+    private static let unfinished = Mutex<Set<String>>([])
+
     /// Creates a hidden file in the folder of `target`; a number tells it from leftovers of a killed process.
     private static func createTemporary(beside target: String) throws -> (descriptor: Int32, path: String) {
         for number in 0..<1000 {
             let path = "\(folder(of: target))/.\(lastComponent(of: target)).\(getpid())-\(number).tmp"
-            let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+            let (descriptor, code) = unfinished.withLock { paths in
+                let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+                let code = errno
+                if descriptor >= 0 { paths.insert(path) }
+                return (descriptor, code)
+            }
             if descriptor >= 0 { return (descriptor, path) }
-            guard errno == EEXIST else { throw creationFailure(target, errno) }
+            guard code == EEXIST else { throw creationFailure(target, code) }
         }
         throw creationFailure(target, EEXIST)
     }

@@ -114,7 +114,8 @@ struct DataSubsetCommand: Exemplified {
     func run() throws {
         let builder = try SubsetBuilder(selection: ClassSelection(classes), perClass: perClass, seed: seed)
         let dataset = try source.open(from)
-        let manifest = try builder.build(from: dataset, to: output)
+        let interrupts = Interrupts()
+        let manifest = try builder.build(from: dataset, to: output, shouldStop: { interrupts.isRequested })
         let counts = Dictionary(grouping: manifest.files) { $0.path.prefix { $0 != "/" } }.mapValues(\.count)
         let short = counts.filter { $0.value < perClass }
         if let first = short.min(by: { $0.key < $1.key }) {

@@ -22,6 +22,7 @@ struct Zoo: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         // And so is a file that grows beyond the limit of the shell, where temporary files are removed.
         signal(SIGXFSZ, SIG_IGN)
+        Interrupts.watch()
         let arguments = Array(CommandLine.arguments.dropFirst())
         do {
             var command = try parseAsRoot(arguments)

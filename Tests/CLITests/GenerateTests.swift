@@ -111,6 +111,50 @@ import ZooImage
         #expect(try pictures(folder.path("digits")) == after)
     }
 
+    /// Starts `zoo` by `env`, which decides what signals mean to it, and waits until it writes a file in `folder`.
+    private func startWriting(_ folder: TemporaryFolder, signals: String, _ arguments: [String]) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = [signals, try program().path, "generate", "dit-nano", "--quiet"] + arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(["ZOO_HOME": "/nowhere"]) { $1 }
+        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+        try process.run()
+        while process.isRunning, try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty {
+            usleep(2000)
+        }
+        return process
+    }
+
+    /// The second signal comes while the first step of many samples is computed.
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP], [1, 2]) func aSignalLeavesNoHalfFile(_ number: Int32, times: Int) throws
+    {
+        let folder = try TemporaryFolder()
+        let size =
+            times == 1 ? ["--count", "100000", "--batch-size", "1"] : ["--count", "4096", "--batch-size", "4096"]
+        let process = try startWriting(
+            folder, signals: "--default-signal=HUP", size + ["--isa", "ref", "--npz", folder.path("batch.npz")])
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder.path)
+        #expect(names.count == 1 && names[0].hasSuffix(".tmp"))
+        for _ in 0..<times {
+            kill(process.processIdentifier, number)
+            usleep(100_000)
+        }
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 130)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
+
+    @Test func whatNohupStartedOutlivesItsTerminal() throws {
+        let folder = try TemporaryFolder()
+        let process = try startWriting(
+            folder, signals: "--ignore-signal=HUP",
+            ["--count", "64", "--steps", "20", "--npz", folder.path("batch.npz")])
+        kill(process.processIdentifier, SIGHUP)
+        process.waitUntilExit()
+        #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["batch.npz"])
+    }
+
     @Test func sampleBatchHoldsThePicturesAndTheirClasses() throws {
         let folder = try TemporaryFolder()
         let common = ["generate", "dit-nano", "--class", "3,1,4", "--count", "7", "--steps", "4", "--quiet"]
