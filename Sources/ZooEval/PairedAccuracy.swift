@@ -16,6 +16,23 @@ public struct PairedAccuracy: Codable, Sendable, Equatable {
     /// Two-sided, of McNemar's exact test: would two equally good models differ this much on these images?
     public let p: Double
 
+    /// What the test says of B.
+    public enum Verdict: String, Codable, Sendable {
+        case better = "B is more accurate"
+        case worse = "B is less accurate"
+        case undecided = "no significant difference"
+    }
+
+    /// McNemar's exact test decides, not the interval: they come from different approximations, and near the border of
+    /// significance one may see a difference where the other doesn't.
+    public func verdict(level: Double) -> Verdict {
+        guard p < level else { return .undecided }
+        return difference > 0 ? .better : .worse
+    }
+
+    /// Whether the interval, taken for a test, would see a difference.
+    public var intervalExcludesZero: Bool { interval[0] > 0 || interval[1] < 0 }
+
     /// - Parameters:
     ///   - a, b: as many images in both.
     ///   - k: an image is right if its class is among the `k` best.

@@ -8,8 +8,9 @@ struct CompareCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "compare", abstract: "Compare two results of zoo eval on the same images.",
         discussion: """
-            Reads two files of zoo eval --output-file. Accuracy is compared image by image: the difference with its \
-            95 % interval (Newcombe) and McNemar's exact test; time per image with a bootstrap interval of the ratio \
+            Reads two files of zoo eval --output-file. Accuracy is compared image by image: McNemar's exact test decides \
+            whether there is a difference, and Newcombe's 95 % interval says how large it may be; where the two see it \
+            differently, that is said. Time per image with a bootstrap interval of the ratio \
             of medians and a Mann-Whitney test. Results on other images are refused. With --gate, exit code 1 if B is \
             significantly less accurate; with --max-regression, if B is slower beyond doubt.
             """)
@@ -66,11 +67,21 @@ struct CompareCommand: ParsableCommand, Exemplified {
             }
         }
 
+        /// On top-1.
+        struct Verdict: Encodable {
+            let test = "McNemar's exact test"
+            let level: Double
+            let verdict: PairedAccuracy.Verdict
+            /// Whether the 95 % interval leaves 0 out exactly if the test is significant.
+            let intervalAgrees: Bool
+        }
+
         let dataset: EvaluationReport.DatasetRecord
         let a: Side
         let b: Side
         let top1: PairedAccuracy
         let top5: PairedAccuracy
+        let verdict: Verdict
         /// Of the model's seconds per image; `nil` if one of the runs computed nothing.
         let time: Comparison.Row?
         let differences: [String]
@@ -89,7 +100,10 @@ struct CompareCommand: ParsableCommand, Exemplified {
         if json {
             let content = Content(
                 dataset: pair.a.dataset, a: .init(pair.a, file: a), b: .init(pair.b, file: b), top1: pair.top1,
-                top5: pair.top5, time: time, differences: pair.differences)
+                top5: pair.top5,
+                verdict: .init(
+                    level: alpha, verdict: pair.top1.verdict(level: alpha), intervalAgrees: agrees(pair.top1)),
+                time: time, differences: pair.differences)
             try JSONReport(command: "compare", content: content).write()
         } else {
             try Output.write(text(pair, time))
@@ -111,7 +125,7 @@ struct CompareCommand: ParsableCommand, Exemplified {
     }
 
     private func judge(_ pair: ResultPair, _ time: Comparison.Row?) throws(ZooError) {
-        if gate, pair.top1.difference < 0, pair.top1.p < alpha {
+        if gate, pair.top1.verdict(level: alpha) == .worse {
             throw ZooError(
                 .gateFailed, "top-1 is significantly lower", file: b,
                 expected: "no loss against \(a), or p of at least \(alpha)",
@@ -163,13 +177,23 @@ struct CompareCommand: ParsableCommand, Exemplified {
             memory.0 > 0 ? "\(fixed(Double(memory.1) / Double(memory.0), 3))x" : "", "", "",
         ])
         let top1 = pair.top1
-        let verdict =
-            top1.p >= alpha
-            ? "no significant difference" : top1.difference > 0 ? "B is more accurate" : "B is less accurate"
         return head.rendered(.text) + "\n" + table.rendered(.text) + "\n"
             + "top-1: \(top1.bothRight) right in both, \(top1.onlyA) only in A, \(top1.onlyB) only in B, "
-            + "\(top1.bothWrong) in neither; \(verdict) (McNemar's exact test, level \(alpha))\n"
+            + "\(top1.bothWrong) in neither; \(top1.verdict(level: alpha).rawValue) "
+            + "(McNemar's exact test, level \(alpha))\n"
+            + [("top-1", top1), ("top-5", pair.top5)].filter { !agrees($0.1) }.map(disagreement).joined()
             + (time.map { "time: \($0.verdict.rawValue) (Mann-Whitney test, level 0.01)\n" } ?? "")
+    }
+
+    private func agrees(_ paired: PairedAccuracy) -> Bool {
+        paired.intervalExcludesZero == (paired.verdict(level: alpha) != .undecided)
+    }
+
+    /// `top-1: the 95 % interval leaves 0 out, and p is not below 0.05: the test decides`
+    private func disagreement(_ name: String, _ paired: PairedAccuracy) -> String {
+        let (interval, test) = paired.intervalExcludesZero ? ("leaves 0 out", "is not") : ("holds 0", "is")
+        return
+            "\(name): the 95 % interval \(interval), but p \(test) below \(alpha): the test decides, not the interval\n"
     }
 
     private static func signed(_ value: Double, _ decimals: Int = 2) -> String {

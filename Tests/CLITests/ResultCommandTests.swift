@@ -193,6 +193,37 @@ import ZooImage
     }
 }
 
+extension CompareCommandTests {
+    /// A result on all digits, of which those at the positions that `isRight` picks are right.
+    private func result(_ name: String, in folder: TemporaryFolder, isRight: (Int) -> Bool) throws -> String {
+        var object = try zooSucceeds(["eval", "--json"]).json()
+        var results = try #require(object["results"] as? [String: Any])
+        results["per_image"] = String((0..<360).map { isRight($0) ? "0" : "-" })
+        object["results"] = results
+        let data = try JSONSerialization.data(withJSONObject: object)
+        return try folder.write(String(decoding: data, as: UTF8.self), to: name)
+    }
+
+    /// 200 images right in both, 6 only in A, 16 only in B: p is 0.0525, and the interval begins above 0.
+    @Test func theTestDecidesAndSaysWhereTheIntervalDisagrees() throws {
+        let folder = try TemporaryFolder()
+        let a = try result("a.json", in: folder) { $0 < 206 }
+        let b = try result("b.json", in: folder) { $0 < 200 || (206..<222).contains($0) }
+        let text = try zooSucceeds(["compare", a, b]).output
+        #expect(text.contains("no significant difference (McNemar's exact test, level 0.05)"))
+        #expect(text.contains("top-1: the 95 % interval leaves 0 out, but p is not below 0.05: the test decides"))
+        let object = try zooSucceeds(["compare", a, b, "--json"]).json()
+        let verdict = try #require(object["verdict"] as? [String: Any])
+        #expect(verdict["verdict"] as? String == "no significant difference")
+        #expect(verdict["test"] as? String == "McNemar's exact test" && verdict["level"] as? Double == 0.05)
+        #expect(verdict["interval_agrees"] as? Bool == false)
+        let wider = try zooSucceeds(["compare", a, b, "--alpha", "0.06"]).output
+        #expect(wider.contains("B is more accurate") && !wider.contains("the test decides"))
+        try #expect(zoo(["compare", b, a, "--gate"]).status == 0)
+        try #expect(zoo(["compare", b, a, "--gate", "--alpha", "0.06"]).status == 1)
+    }
+}
+
 @Suite struct ReportCommandTests {
     @Test func filesAndFoldersBecomeOnePage() throws {
         let folder = try TemporaryFolder()

@@ -50,6 +50,17 @@ func digitsReport(
         #expect(abs(paired.interval[0] - ends.0) < 1e-4 && abs(paired.interval[1] - ends.1) < 1e-4)
     }
 
+    /// Where the interval leaves 0 out and the test is not significant, the test decides.
+    @Test func theVerdictIsThatOfTheTest() {
+        let border = PairedAccuracy(bothRight: 200, onlyA: 6, onlyB: 16, bothWrong: 138)
+        #expect(border.intervalExcludesZero && border.verdict(level: 0.05) == .undecided)
+        #expect(border.verdict(level: 0.06) == .better)
+        let mirrored = PairedAccuracy(bothRight: 200, onlyA: 16, onlyB: 6, bothWrong: 138)
+        #expect(mirrored.intervalExcludesZero && mirrored.verdict(level: 0.06) == .worse)
+        let equal = PairedAccuracy(bothRight: 200, onlyA: 6, onlyB: 6, bothWrong: 148)
+        #expect(!equal.intervalExcludesZero && equal.verdict(level: 0.999) == .undecided)
+    }
+
     @Test func theIntervalHoldsTheDifferenceAndIsMirrored() {
         for counts in [(20, 12, 2, 16), (353, 4, 3, 0), (0, 5, 5, 0), (40, 0, 0, 0), (0, 9, 0, 1)] {
             let paired = PairedAccuracy(
