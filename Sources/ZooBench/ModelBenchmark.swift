@@ -199,7 +199,8 @@ final class Pass {
             let product = floats.multipliedReportingOverflow(by: factor)
             guard !product.overflow, product.partialValue < 1 << 34 else {
                 throw ZooError(
-                    .usage, "the batch is too large", expected: "at most 64 GiB", found: "\(shape[0]) images")
+                    .usage, "the batch is too large", at: "--batch", expected: "at most 64 GiB",
+                    found: "\(shape[0]) images")
             }
             floats = product.partialValue
         }

@@ -52,6 +52,7 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
         }
         let environment = Environment.current
         let plan = try plan.makePlan()
+        try refuseSizes()
         let cards = try models.map { (name) throws(ZooError) in try Registry.card(named: name) }
         let machines = try sweep.machines()
         for machine in machines.prefix(1) { precision.announce(on: machine.runtime.instructionSet) }
@@ -63,10 +64,16 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
             for size in sizes(for: card) {
                 for batch in batch.values {
                     for machine in machines {
-                        rows.append(
-                            try benchmark.row(
-                                size: size, batch: batch, plan: plan, roofline: machine.roofline, profiled: profile,
-                                on: machine.runtime))
+                        do {
+                            rows.append(
+                                try benchmark.row(
+                                    size: size, batch: batch, plan: plan, roofline: machine.roofline, profiled: profile,
+                                    on: machine.runtime))
+                        } catch var error as ZooError where error.kind == .usage {
+                            // Of all that could be wrong now, only the sizes are left.
+                            error.location = error.location ?? "--image-size"
+                            throw error.naming(file: card.name)
+                        }
                     }
                 }
             }
@@ -82,6 +89,14 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
             return profiles + (plots.summary.isEmpty ? [] : [plots.summary.map { $0 + "\n" }.joined()])
         }
         if let plot { try Output.write(plots.svg, toFile: plot) }
+    }
+
+    /// - Throws: `ZooError` of kind `usage` for a size that no model takes.
+    private func refuseSizes() throws(ZooError) {
+        let range = 1...Preprocessing.maximumSize
+        guard let size = imageSize?.values.first(where: { !range.contains($0) }) else { return }
+        throw ZooError(
+            .usage, "out of range", at: "--image-size", expected: "1...\(range.upperBound)", found: "\(size)")
     }
 
     private func sizes(for card: ModelCard) -> [ModelBenchmark.ImageSize] {

@@ -119,6 +119,16 @@ import ZooCore
         #expect(result.output.isEmpty)
     }
 
+    @Test(arguments: [
+        ("ravlt-nano", "99999", "1...16384"), ("dit-s-2", "32,99999", "1...16384"), ("dit-s-2", "50", "multiples of 8"),
+        ("deit-tiny", "50", "multiples of 16"),
+    ])
+    func sizesThatAModelCannotTakeAreNamed(model: String, size: String, allowed: String) throws {
+        try zooFails(
+            ["bench", "model", model, "--image-size", size] + Self.quick, with: 64, mentioning: "--image-size: ",
+            allowed)
+    }
+
     @Test func rejectsFilesThatAreNoReports() throws {
         let folder = try TemporaryFolder()
         let good = try report(1, in: folder)
