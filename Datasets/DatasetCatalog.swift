@@ -26,9 +26,22 @@ public enum DatasetCatalog {
     /// folder with a ground-truth list, a zip archive, a list file; or the name of a folder under `dataRoot` or `home`.
     ///
     /// - Parameter labels: the ground-truth list of a flat folder.
-    /// - Throws: `ZooError` of kind `missingInput` if there is nothing of that name, or what the readers throw.
+    /// - Throws: `ZooError` of kind `missingInput` if there is nothing of that name, `usage` if there is a list for images
+    ///   that bring their labels, or what the readers throw.
     public static func open(
         _ name: String, dataRoot: String? = nil, labels: String? = nil, home: ZooHome = .current
+    ) throws -> any ImageDataset {
+        let dataset = try find(name, dataRoot: dataRoot, labels: labels, home: home)
+        guard labels == nil || dataset is ValidationFolder else {
+            throw ZooError(
+                .usage, "the dataset brings its own labels", file: name, at: "--labels",
+                expected: "a flat folder of images", found: "\(dataset.origin)", code: "dataset.has-labels")
+        }
+        return dataset
+    }
+
+    private static func find(
+        _ name: String, dataRoot: String?, labels: String?, home: ZooHome
     ) throws -> any ImageDataset {
         if let dataRoot, !isFolder(dataRoot) {
             throw ZooError(.missingInput, "no such folder", file: dataRoot, at: "--data-root")

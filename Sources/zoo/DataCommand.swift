@@ -17,7 +17,7 @@ struct DataListCommand: Exemplified {
 
     static let examples = ["zoo data list", "zoo data list --json"]
 
-    @OptionGroup var source: DataOptions
+    @OptionGroup var root: DataRootOption
 
     @Flag(help: "Print the result as one JSON object.")
     var json = false
@@ -49,7 +49,7 @@ struct DataListCommand: Exemplified {
 
     func run() throws {
         let datasets = try DatasetCatalog.entries.map { entry in
-            let dataset = try source.open(entry.name)
+            let dataset = try DatasetCatalog.open(entry.name, dataRoot: root.dataRoot)
             return DatasetResult(
                 name: entry.name, summary: entry.summary, origin: dataset.origin.description,
                 images: dataset.samples.count, classes: dataset.classes.count, fingerprint: dataset.fingerprint)

@@ -49,20 +49,25 @@ struct WeightsOptions: ParsableArguments {
     var arguments: [String] { flag("--weights", weights) + flag("--weights-key", weightsKey) }
 }
 
-/// Which images are read.
-struct DataOptions: ParsableArguments {
+/// Where datasets are looked for.
+struct DataRootOption: ParsableArguments {
     @Option(help: "A folder with datasets, searched before $ZOO_HOME/datasets.")
     var dataRoot: String?
+}
+
+/// Which images are read.
+struct DataOptions: ParsableArguments {
+    @OptionGroup var root: DataRootOption
 
     @Option(help: "The ground-truth list of a flat folder: 'NAME LABEL' lines, or a label per image.")
     var labels: String?
 
     func open(_ name: String) throws -> any ImageDataset {
-        try DatasetCatalog.open(name, dataRoot: dataRoot, labels: labels)
+        try DatasetCatalog.open(name, dataRoot: root.dataRoot, labels: labels)
     }
 
     /// The flags as one writes them.
-    var arguments: [String] { flag("--data-root", dataRoot) + flag("--labels", labels) }
+    var arguments: [String] { flag("--data-root", root.dataRoot) + flag("--labels", labels) }
 }
 
 /// How an image becomes an input, where it differs from the model's card.

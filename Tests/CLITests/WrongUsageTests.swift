@@ -54,6 +54,10 @@ import Testing
         DIGITS --weights seeded:1,a=inf
         DIGITS --weights-key model
         DIGITS --weights CHECKPOINT --weights-key nope
+        DIGITS --labels TEXT
+        eval lit-nano --labels TEXT
+        eval --all --data digits --labels TEXT
+        eval ravlt-t --data imagenet-subset --weights seeded:1 --labels TEXT
         predict
         predict ravlt-nano
         predict nope sample:chelsea.png
@@ -69,6 +73,8 @@ import Testing
         preprocess sample:chelsea.png --output x.png --image-size 20000
         data nothing
         data list extra
+        data list --labels TEXT
+        data subset --from digits --labels TEXT --classes 3 --per-class 1 --output x
         data subset
         data subset --from digits --classes 3 --per-class 0 --output x
         data subset --from digits --classes 3 --per-class -1 --output x

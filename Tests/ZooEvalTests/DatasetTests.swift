@@ -25,6 +25,16 @@ func hasCode(_ code: String) -> (any Error) -> Bool {
 }
 
 @Suite struct EmbeddedDatasetTests {
+    @Test(arguments: ["digits", "digits-train", "imagenet-subset"])
+    func rejectsLabelsForImagesThatBringTheirs(_ name: String) throws {
+        #expect {
+            try DatasetCatalog.open(name, labels: "val.txt", home: ZooHome(path: "/nowhere"))
+        } throws: { error in
+            guard let error = error as? ZooError else { return false }
+            return error.kind == .usage && error.file == name && error.location == "--labels"
+        }
+    }
+
     @Test func digitsAreTheTestSplitInNaturalOrder() throws {
         let digits = try DatasetCatalog.open("digits")
         #expect(digits.samples.count == 360)
@@ -184,6 +194,10 @@ func hasCode(_ code: String) -> (any Error) -> Bool {
             let dataset = try DatasetCatalog.open(folder + "/list.txt")
             #expect(dataset.samples.map(\.id) == ["a/one image.png", "b.png"])
             #expect(dataset.classes == ["3", "5"])
+            let other = folder + "/list.txt"
+            #expect {
+                try DatasetCatalog.open(other, labels: other)
+            } throws: { hasCode("dataset.has-labels")($0) }
         }
     }
 
