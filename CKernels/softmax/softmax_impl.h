@@ -179,7 +179,7 @@ typedef struct {
 
 static softmax_upcoming next_head(const softmax_job *job, const softmax_group *group, ck_range block, ck_range tile) {
     const ck_attention_args *const args = job->args;
-    softmax_upcoming next = {{{{0}}}, {{{0}}}};
+    softmax_upcoming next = {.scores = {.rows = 0}, .outputs = {.rows = 0}};
     if (group->windows || job->layout.shared || block.first > 0 || group->head + 1 == args->heads) return next;
     const size_t column = group->column + args->head_dim;
     const size_t key_row = group->key_row + tile.first, query_row = group->query_row + tile.first;

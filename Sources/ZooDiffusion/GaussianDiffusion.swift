@@ -50,7 +50,7 @@ public struct GaussianDiffusion: Sendable {
         timesteps = try Respacing(respacing, of: schedule.betas.count).timesteps
         guard timesteps.count > 1 else {
             throw ZooError(
-                .usage, "a process of one step has no posterior variance", expected: "at least 2 steps",
+                .usage, "so short a process has no posterior variance", expected: "at least 2 steps",
                 found: "\(timesteps.count)")
         }
         // The kept steps keep their cumulative products.

@@ -169,7 +169,8 @@ extension EvaluationReport.Speed {
         func share(_ seconds: Double) -> Double? { work > 0 ? seconds / work : nil }
         self.init(
             images: timing.images, seconds: timing.wallSeconds,
-            imagesPerSecond: timing.wallSeconds > 0 ? Double(timing.images) / timing.wallSeconds : nil,
+            imagesPerSecond: timing.images > 0 && timing.wallSeconds > 0
+                ? Double(timing.images) / timing.wallSeconds : nil,
             decodeSeconds: timing.decodeSeconds, preprocessSeconds: timing.preprocessSeconds,
             modelSeconds: timing.modelSeconds, decodeShare: share(timing.decodeSeconds),
             preprocessShare: share(timing.preprocessSeconds), modelShare: share(timing.modelSeconds),

@@ -37,10 +37,9 @@ public struct GenerationOptions: Sendable, Equatable {
     public func parameters(
         of card: ModelCard, _ weights: WeightsRecord, decoder: LatentDecoder?
     ) -> [String: String] {
-        var result = parameters
+        var result = parameters.merging(decoder?.parameters ?? [:]) { $1 }
         result["model"] = card.name
         result["weights"] = weights.sha256 ?? weights.source
-        result["autoencoder"] = decoder.map { $0.weights.sha256 ?? $0.weights.source }
         return result
     }
 }
@@ -62,7 +61,13 @@ public final class Generator {
             throw ZooError(
                 .usage, "out of range", at: "--guidance", expected: "a number from 0 on", found: "\(options.guidance)")
         }
-        let steps = try GaussianDiffusion(schedule: .linear(), respacing: options.respacing).steps
+        do throws(ZooError) {
+            steps = try GaussianDiffusion(schedule: .linear(), respacing: options.respacing).steps
+        } catch {
+            var error = error
+            error.location = "--steps"
+            throw error
+        }
         denoiser = try Registry.loadDenoiser(
             card, from: weights, hyperparameters: hyperparameters, precision: options.precision)
         if let channels = options.guidedChannels, !(1...denoiser.channels).contains(channels) {
@@ -76,7 +81,6 @@ public final class Generator {
         self.card = card
         self.options = options
         self.runtime = runtime
-        self.steps = steps
     }
 
     /// Steps of one sample.

@@ -27,8 +27,10 @@ public final class GeneratorEvaluation {
         /// classifier knows the classes.
         public let recognised: Int?
         public let accuracy: Double?
-        /// Of drawing alone, without the samples that a journal brought.
-        public let imagesPerSecond: Double
+        /// Images of the data set that were decoded with warnings, and count as what the decoder made of them.
+        public let badImages: [Metrics.BadImage]
+        /// Of drawing alone, without the samples that a journal brought; `nil` if it brought all.
+        public let imagesPerSecond: Double?
         public let seconds: Double
         public let peakResidentBytes: Int
     }
@@ -81,6 +83,9 @@ public final class GeneratorEvaluation {
     }
 
     private static let neighbours = 3
+
+    /// How the samples are drawn and become pictures.
+    fileprivate var drawing: [String: String] { options.parameters.merging(decoder?.parameters ?? [:]) { $1 } }
 
     /// The settings that a journal is kept for.
     public var parameters: [String: String] {
@@ -138,8 +143,9 @@ public final class GeneratorEvaluation {
             fd: try frechetDistance(known.statistics(.pooled), GaussianStatistics(of: pooled)), kd: kernel.mean,
             precision: manifolds.precision, recall: manifolds.recall,
             inceptionScore: try InceptionScore(logits: logits).mean, recognised: recognised,
-            accuracy: recognised.map { 100 * Double($0) / Double(samples) },
-            imagesPerSecond: Double(drawn) / max(drawing.seconds, 1e-9), seconds: (clock.now - start).seconds,
+            accuracy: recognised.map { 100 * Double($0) / Double(samples) }, badImages: known.source.badImages,
+            imagesPerSecond: drawn > 0 ? Double(drawn) / max(drawing.seconds, 1e-9) : nil,
+            seconds: (clock.now - start).seconds,
             peakResidentBytes: ProcessUsage.peakBytes)
     }
 
@@ -183,7 +189,7 @@ public struct GeneratorReport: Codable, Sendable {
         weights = evaluation.weights
         self.dataset = EvaluationReport.DatasetRecord(dataset)
         self.environment = environment
-        parameters = evaluation.options.parameters
+        parameters = evaluation.drawing
         self.results = results
     }
 
@@ -206,7 +212,12 @@ public struct GeneratorReport: Codable, Sendable {
         if let recognised = results.recognised, let accuracy = results.accuracy {
             pairs.append(("recognised", "\(recognised) of \(results.samples), \(fixed(accuracy, 2)) %"))
         }
-        pairs.append(("speed", "\(fixed(results.imagesPerSecond, 2)) images a second"))
+        let speed = results.imagesPerSecond.map { "\(fixed($0, 2)) images a second" }
+        pairs.append(("speed", speed ?? "nothing drawn in this run"))
+        for image in results.badImages.prefix(10) {
+            pairs.append(("bad image", "\(image.id): \(image.status.rawValue): \(image.problem)"))
+        }
+        if results.badImages.count > 10 { pairs.append(("", "and \(results.badImages.count - 10) more")) }
         if !results.trained { pairs.append(("note", "untrained weights: the numbers mean nothing")) }
         return Table(pairs: pairs.map { (name: $0.0, value: $0.1) }).rendered(.text)
     }

@@ -30,6 +30,11 @@ public final class LatentDecoder {
         self.runtime = runtime
     }
 
+    /// What pictures owe to it, as results, records and pictures name it.
+    var parameters: [String: String] {
+        ["autoencoder": weights.sha256 ?? weights.source].merging(tile.map { ["tile": "\($0)"] } ?? [:]) { $1 }
+    }
+
     /// The pictures of latents as a diffusion model leaves them, one after the other.
     ///
     /// - Parameter latents: (batch, 4, height, width)

@@ -37,6 +37,9 @@ public struct MetricInput {
         self.dataset = dataset
     }
 
+    /// What lies beside the images of a data set and is no part of it, the record of generated images aside.
+    public var ignored: [IgnoredFile] { dataset?.ignored.filter { $0.path != SampleFolder.recordName } ?? [] }
+
     /// Mean and covariance that the file brings.
     ///
     /// - Throws: `ZooError` that names file and array where they do not fit together.
@@ -91,9 +94,13 @@ public struct MetricInput {
 
     /// Calls `body` with the images in order, `batchSize` at a time.
     ///
+    /// - Returns: the images that were decoded with warnings.
     /// - Throws: `ZooError` that names the first image that cannot be decoded: a metric has no place for failures.
-    func forEachBatch(of batchSize: Int, limits: ResourceLimits, _ body: ([RGBImage]) throws -> Void) throws {
-        guard let count = try imageCount() else { return }
+    func forEachBatch(
+        of batchSize: Int, limits: ResourceLimits, _ body: ([RGBImage]) throws -> Void
+    ) throws -> [Metrics.BadImage] {
+        guard let count = try imageCount() else { return [] }
+        var warned: [Metrics.BadImage] = []
         func run(_ image: (Int) throws -> RGBImage) throws {
             for first in stride(from: 0, to: count, by: batchSize) {
                 try body((first..<min(first + batchSize, count)).map(image))
@@ -103,9 +110,13 @@ public struct MetricInput {
             try run { index in
                 let sample = dataset.samples[index]
                 do {
-                    return try dataset.withBytes(of: sample, limit: limits.maxFileBytes) {
-                        try ImageDecoder.decode($0, limits: limits).image
+                    let decoded = try dataset.withBytes(of: sample, limit: limits.maxFileBytes) {
+                        try ImageDecoder.decode($0, limits: limits)
                     }
+                    if case .warned(let error) = decoded.status {
+                        warned.append(.init(id: sample.id, status: .warned, problem: error.description))
+                    }
+                    return decoded.image
                 } catch let error as ZooError {
                     throw error.naming(file: "\(name)/\(sample.id)")
                 }
@@ -119,5 +130,6 @@ public struct MetricInput {
                 }
             }
         }
+        return warned
     }
 }

@@ -1,4 +1,5 @@
 import ZooCore
+import ZooDatasets
 import ZooImage
 import ZooMetrics
 
@@ -26,6 +27,10 @@ public struct MetricSet {
         public let given: [String]
         /// `nil` for bare statistics, which do not say.
         public let images: Int?
+        /// Images that were decoded with warnings, and count as what the decoder made of them.
+        public let badImages: [Metrics.BadImage]
+        /// Files beside the images that are not part of the set.
+        public let ignored: [IgnoredFile]
     }
 
     public let source: Source
@@ -50,6 +55,7 @@ public struct MetricSet {
         let wanted = needs.rows.union(distributions.filter { statistics[$0] == nil })
         for kind in wanted { features[kind] = try input.features(kind) }
         var images = features.values.map(\.rows).first
+        var badImages: [Metrics.BadImage] = []
         if !features.isEmpty { given.append("features") }
         let missing = wanted.filter { features[$0] == nil }
         if !missing.isEmpty {
@@ -70,7 +76,7 @@ public struct MetricSet {
                 features[kind] = FeatureMatrix(dimensions: network.dimensions(of: kind))
             }
             var done = 0
-            try input.forEachBatch(of: network.batchSize, limits: ResourceLimits()) { batch in
+            badImages = try input.forEachBatch(of: network.batchSize, limits: ResourceLimits()) { batch in
                 guard !shouldStop() else {
                     throw ZooError(.interrupted, "interrupted after \(done) of \(count) images", file: input.name)
                 }
@@ -90,7 +96,8 @@ public struct MetricSet {
         }
         self.statistics = statistics
         self.features = features
-        source = Source(name: input.name, given: given, images: images)
+        source = Source(
+            name: input.name, given: given, images: images, badImages: badImages, ignored: input.ignored)
     }
 
     private static func lacking(_ kinds: Set<FeatureKind>, _ input: MetricInput) -> ZooError {

@@ -92,8 +92,15 @@ public struct SampleFolder {
 
     private static func images(in path: String) -> [String] {
         let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
-        return names.filter { $0.hasSuffix(".png") && $0.dropLast(4).allSatisfy(\.isWholeNumber) }
+        return names.filter(isImage)
     }
+
+    private static func isImage(_ name: String) -> Bool {
+        name.hasSuffix(".png") && name.dropLast(4).allSatisfy(\.isWholeNumber)
+    }
+
+    /// Whether a name is that of an image or of the record, so that no other file of a folder may have it.
+    public static func isOwn(_ name: String) -> Bool { name == recordName || isImage(name) }
 
     private func file(_ number: Int) -> String { "\(path)/\(Self.name(number))" }
 

@@ -78,8 +78,7 @@ struct EvalCommand: Exemplified {
     /// What an image counts as that cannot be decoded.
     var badImages: BadImagePolicy { onBadImage ?? .wrong }
 
-    @Flag(help: "Exit with 65 if any image failed or was decoded with warnings.")
-    var strict = false
+    @OptionGroup var strictness: StrictOption
 
     @Option(
         help: ArgumentHelp(
@@ -120,7 +119,7 @@ struct EvalCommand: Exemplified {
         if let file = report.outputFile {
             try Output.write(file.hasSuffix(".csv") ? result.csv : jsonText(result), toFile: file)
         }
-        if self.journal == nil { journal.remove() }
+        if self.journal == nil { journal.remove() } else { try journal.flush() }
         try Output.write(report.json ? jsonText(result) : csv ? result.csv : result.text)
         try judge(metrics, expectations)
     }
@@ -192,10 +191,7 @@ struct EvalCommand: Exemplified {
         } else if case .path(let path) = dataset.origin, path != name {
             report.note("\(name): \(path)")
         }
-        if let first = dataset.ignored.first {
-            report.note(
-                "\(dataset.ignored.count) entries are not part of the dataset, such as \(first.path): \(first.reason)")
-        }
+        report.note(ignored: dataset.ignored)
     }
 
     /// Where the user wants the journal, `nil` for the usual place.
@@ -248,13 +244,7 @@ struct EvalCommand: Exemplified {
     }
 
     private func judge(_ metrics: Metrics, _ expectations: [Expectation]) throws {
-        if let first = metrics.badImages.first {
-            let problem = "\(metrics.badImages.count) of \(metrics.images) images are not in order"
-            guard !strict else {
-                throw ZooError(.badData, "\(problem): \(first.status.rawValue): \(first.problem)", file: first.id)
-            }
-            Output.warning("\(problem), such as \(first.id): \(first.status.rawValue): \(first.problem)")
-        }
+        try strictness.judge(metrics.badImages, of: metrics.images)
         for expectation in expectations { try expectation.check(metrics) }
     }
 }

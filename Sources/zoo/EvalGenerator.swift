@@ -14,6 +14,12 @@ struct EvalGenerator {
 
     func run() throws {
         try refuseOptionsOfClassifiers()
+        let network = try Registry.denoiserSkeleton(of: card)
+        let options = try command.sampling.options(for: network, precision: command.precision.precision)
+        let needsDecoder = try command.sampling.needsDecoder(card, network)
+        if let file = command.report.outputFile, let folder = command.namedJournal {
+            try Output.check(files: [file], besideImagesOf: folder)
+        }
         let drawsDigits = card.labels == DatasetCatalog.digits.name
         let name = command.data ?? (drawsDigits ? DatasetCatalog.digits.name : DatasetCatalog.imageNetSubset.name)
         let dataset = try command.source.open(name)
@@ -21,7 +27,14 @@ struct EvalGenerator {
         let weights = try command.weights.resolve(card)
         let runtime = try command.compute.runtime()
         command.remark(on: dataset, calledAs: name)
-        let evaluation = try evaluation(weights, dataset, drawsDigits: drawsDigits, on: runtime)
+        let decoder = try needsDecoder ? command.sampling.decoder(on: runtime) : nil
+        let choice: FeatureExtractor.Choice = drawsDigits ? .ravltNano : .inception
+        let extractor = try FeatureExtractor(
+            choice, weights: WeightsResolver().resolve(choice.card()), runtime: runtime)
+        let evaluation = try GeneratorEvaluation(
+            card: card, weights: weights, dataset: dataset,
+            samples: command.sampling.count ?? command.limit ?? Self.defaultSamples, batchSize: command.batchSize,
+            options: options, extractor: extractor, decoder: decoder, runtime: runtime)
         command.precision.announce(on: runtime.instructionSet, quiet: command.report.quiet)
         let journal = try openJournal(evaluation)
         let results = try compute(evaluation, journal)
@@ -32,6 +45,7 @@ struct EvalGenerator {
         if let file = command.report.outputFile { try Output.write(jsonText(report), toFile: file) }
         if command.journal == nil { journal.remove() } else { try journal.flush() }
         try Output.write(command.report.json ? jsonText(report) : report.text)
+        try command.strictness.judge(results.badImages, of: dataset.samples.count)
     }
 
     private func openJournal(_ evaluation: GeneratorEvaluation) throws -> SampleJournal {
@@ -74,30 +88,10 @@ struct EvalGenerator {
         }
     }
 
-    private func evaluation(
-        _ weights: ResolvedWeights, _ dataset: any ImageDataset, drawsDigits: Bool, on runtime: Runtime
-    ) throws -> GeneratorEvaluation {
-        let options = try command.sampling.options(
-            for: Registry.denoiserSkeleton(of: card), precision: command.precision.precision)
-        let choice: FeatureExtractor.Choice = drawsDigits ? .ravltNano : .inception
-        let extractor = try FeatureExtractor(
-            choice, weights: WeightsResolver().resolve(choice.card()), runtime: runtime)
-        var decoder: LatentDecoder?
-        if !drawsDigits {
-            let autoencoder = try Registry.card(named: AutoencoderKL.defaultModel)
-            decoder = try LatentDecoder(
-                card: autoencoder, weights: WeightsResolver().resolve(autoencoder), runtime: runtime)
-        }
-        return try GeneratorEvaluation(
-            card: card, weights: weights, dataset: dataset,
-            samples: command.sampling.count ?? command.limit ?? Self.defaultSamples, batchSize: command.batchSize,
-            options: options, extractor: extractor, decoder: decoder, runtime: runtime)
-    }
-
     private func refuseOptionsOfClassifiers() throws {
         let given = [
             ("--expect", !command.expect.isEmpty), ("--csv", command.csv), ("--per-class", command.perClass),
-            ("--dataset-classes-only", command.datasetClassesOnly), ("--strict", command.strict),
+            ("--dataset-classes-only", command.datasetClassesOnly),
             ("--decode-threads", command.decodeThreads != nil), ("--on-bad-image", command.onBadImage != nil),
         ]
         if let name = (given.filter(\.1).map(\.0) + command.preprocessing.arguments.flagNames).first {

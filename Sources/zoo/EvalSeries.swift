@@ -191,7 +191,7 @@ struct EvalSeries {
             flag("--batch-size", command.batchSize), flag("--decode-threads", command.decodeThreads),
             flag("--limit", command.limit), command.datasetClassesOnly ? ["--dataset-classes-only"] : [],
             command.perClass ? ["--per-class"] : [], flag("--on-bad-image", command.badImages.rawValue),
-            command.strict ? ["--strict"] : [],
+            command.strictness.strict ? ["--strict"] : [],
         ].flatMap(\.self)
     }
 

@@ -62,20 +62,11 @@ struct GenerateCommand: Exemplified {
     @Option(help: "A safetensors file for the samples as they are.", completion: .file(extensions: ["safetensors"]))
     var latents: String?
 
-    @Option(
-        help: """
-            The autoencoder of models that draw latents: sd-vae or sdxl-vae, whose official file is found, or a file of \
-            sd-vae's weights, or seeded:SEED (default: \(AutoencoderKL.defaultModel)).
-            """)
-    var vae: String?
-
-    @Option(help: "Decode latents in tiles of so many of their pixels, which bounds the memory.")
-    var tile: Int?
-
     @OptionGroup var sampling: SamplingOptions
 
-    @Option(help: "Draw every n-th image only, from the i-th on: i/n with i from 0.")
-    var shard: Shard = .all
+    @Option(
+        help: "Draw every n-th image only, from the i-th on: i/n with i from 0.", transform: Shard.init(parsing:))
+    var shard = Shard.all
 
     @Option(help: "Images that the model gets at a time.")
     var batchSize = 16
@@ -102,21 +93,27 @@ struct GenerateCommand: Exemplified {
     var quiet = false
 
     /// Every `count`-th image from `index` on.
-    struct Shard: ExpressibleByArgument {
+    struct Shard: CustomStringConvertible {
         static let all = Shard(index: 0, count: 1)
         let index: Int
         let count: Int
-        var defaultValueDescription: String { "0/1" }
+        var description: String { "\(index)/\(count)" }
 
         private init(index: Int, count: Int) {
             self.index = index
             self.count = count
         }
 
-        init?(argument: String) {
-            let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-            guard parts.count == 2, let index = parts[0], let count = parts[1], count > 0, (0..<count).contains(index)
-            else { return nil }
+        /// - Throws: `ZooError` of kind `usage` that says which shards there are.
+        init(parsing text: String) throws(ZooError) {
+            let parts = text.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
+            guard parts.count == 2, let index = parts[0], let count = parts[1], count > 0 else {
+                throw ZooError(.usage, "not a shard", expected: "i/n, such as 0/3", found: text)
+            }
+            guard (0..<count).contains(index) else {
+                let last = Shard(index: count - 1, count: count)
+                throw ZooError(.usage, "no such shard", expected: "0/\(count)...\(last)", found: text)
+            }
             self.init(index: index, count: count)
         }
     }
@@ -155,7 +152,8 @@ struct GenerateCommand: Exemplified {
         let drawn: Int
         let present: Int
         let seconds: Double
-        let imagesPerSecond: Double
+        /// `nil` if all images were there already.
+        let imagesPerSecond: Double?
         let files: [String]
     }
 
@@ -165,12 +163,14 @@ struct GenerateCommand: Exemplified {
             throw ZooError(.usage, "\(card.name) does not generate", hint: "see 'zoo list --task generate'")
         }
         // What can't work is refused before weights are read.
+        let files = [output, npz, latents].compactMap(\.self)
+        for folder in [outputDir, preview].compactMap(\.self) { try Output.check(files: files, besideImagesOf: folder) }
         try Output.check(files: output, npz, latents)
         let plan = try Plan(self, card)
         let weights = try self.weights.resolve(card)
         let runtime = try compute.runtime()
         let generator = try Generator(card: card, weights: weights.source, options: plan.options, runtime: runtime)
-        let decoder = try plan.needsDecoder ? decoder(on: runtime) : nil
+        let decoder = try plan.needsDecoder ? sampling.decoder(on: runtime) : nil
         precision.announce(on: runtime.instructionSet, quiet: quiet)
         if !weights.isTrained { Output.warning("untrained weights: the pictures show noise") }
         let record = weights.record()
@@ -213,7 +213,7 @@ struct GenerateCommand: Exemplified {
         let seconds = (ContinuousClock.now - start).seconds
         let results = Results(
             trained: weights.isTrained, drawn: missing.count, present: own.count - missing.count, seconds: seconds,
-            imagesPerSecond: seconds > 0 ? Double(missing.count) / seconds : 0,
+            imagesPerSecond: missing.isEmpty || seconds <= 0 ? nil : Double(missing.count) / seconds,
             files: [output, outputDir, npz, latents].compactMap(\.self))
         try report(
             Content(
@@ -221,16 +221,6 @@ struct GenerateCommand: Exemplified {
                 environment: .current.running(
                     on: runtime, precision: precision.precision, libraries: ImageLibraries.versions),
                 parameters: parameters, results: results))
-    }
-
-    /// The autoencoder that makes pictures of latents.
-    private func decoder(on runtime: Runtime) throws -> LatentDecoder {
-        let vae = vae ?? AutoencoderKL.defaultModel
-        let named = Registry.cards.first { $0.task == .autoencode && ([$0.name] + $0.aliases).contains(vae) }
-        let card = try named ?? Registry.card(named: AutoencoderKL.defaultModel)
-        let weights = try WeightsResolver().resolve(card, weights: named == nil ? vae : nil)
-        if !weights.isTrained { Output.warning("untrained weights of \(card.name): the pictures show noise") }
-        return try LatentDecoder(card: card, weights: weights, tile: tile, runtime: runtime)
     }
 
     private static func pictures(_ samples: Tensor, _ decoder: LatentDecoder?) throws -> [RGBImage] {
@@ -313,7 +303,8 @@ struct GenerateCommand: Exemplified {
         let lines = [
             "model      \(content.model.name)", "weights    \(content.weights.source)",
             "images     \(results.drawn) drawn" + (results.present > 0 ? ", \(results.present) there already" : "")
-                + ", \(fixed(results.seconds, 2)) s, \(fixed(results.imagesPerSecond, 2)) a second",
+                + ", \(fixed(results.seconds, 2)) s"
+                + (results.imagesPerSecond.map { ", \(fixed($0, 2)) a second" } ?? ""),
             "written    " + results.files.joined(separator: ", "),
         ]
         try Output.write(lines.joined(separator: "\n") + "\n")
@@ -341,13 +332,9 @@ private struct Plan {
         columns = command.columns
         side = card.preprocessing.inputHeight
         zoom = command.zoom ?? max(1, 64 / side)
-        let drawsLatents = network.sampleSize != side
+        let drawsLatents = try command.sampling.needsDecoder(card, network)
         needsPictures = [command.output, command.outputDir, command.npz].contains { $0 != nil }
         needsDecoder = drawsLatents && (needsPictures || command.preview != nil)
-        let ofDecoder = [("--tile", command.tile != nil), ("--vae", command.vae != nil)]
-        if !drawsLatents, let flag = ofDecoder.first(where: \.1)?.0 {
-            throw ZooError(.usage, "\(card.name) draws pictures, which need no decoder", at: flag)
-        }
         try refuseGrid(of: command.output == nil ? 1 : subjects.count, side: side)
         try refuseGrid(of: command.preview == nil ? 1 : min(subjects.count, command.batchSize), side: side)
     }

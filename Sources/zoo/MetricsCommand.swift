@@ -47,13 +47,13 @@ struct MetricOptions: ParsableArguments {
 
     @OptionGroup var weights: WeightsOptions
 
-    @Option(help: "A folder with datasets, searched before $ZOO_HOME/datasets.")
-    var dataRoot: String?
+    @OptionGroup var root: DataRootOption
 
     @Option(help: "Images that the network gets at a time; does not change results.")
     var batchSize = 8
 
     @OptionGroup var compute: ComputeOptions
+    @OptionGroup var strictness: StrictOption
     @OptionGroup var report: ResultOptions
 
     /// Opens the inputs and collects what a metric needs of each; the network is loaded once, and only for images.
@@ -61,8 +61,11 @@ struct MetricOptions: ParsableArguments {
         try Output.check(file: report.outputFile)
         let session = MetricSession(self)
         // All files are opened before hours are spent on the first.
-        let opened = try inputs.map { (try MetricInput.open($0.name, dataRoot: dataRoot), $0.needs) }
-        for (input, needs) in opened { try session.add(input, needs) }
+        let opened = try inputs.map { (try MetricInput.open($0.name, dataRoot: root.dataRoot), $0.needs) }
+        for (input, needs) in opened {
+            report.note(ignored: input.ignored, in: input.name)
+            try session.add(input, needs)
+        }
         return session
     }
 }
@@ -115,12 +118,17 @@ final class MetricSession {
             })
         let json = JSONReport(command: command, content: content)
         if let file = options.report.outputFile { try Output.write(jsonText(json), toFile: file) }
-        if options.report.json { return try json.write() }
-        guard !values.isEmpty else { return }
-        let rows = values.map { name, value in
-            (name, deviations[name].map { "\(value) ± \($0)" } ?? "\(value)")
+        if options.report.json {
+            try json.write()
+        } else if !values.isEmpty {
+            let rows = values.map { name, value in
+                (name, deviations[name].map { "\(value) ± \($0)" } ?? "\(value)")
+            }
+            try Output.write(Table(pairs: rows).rendered(.text))
         }
-        try Output.write(Table(pairs: rows).rendered(.text))
+        for set in sets.map(\.source) {
+            try options.strictness.judge(set.badImages, of: set.images ?? 0, in: set.name)
+        }
     }
 
     /// Says so where there are too few images for what is computed of them.

@@ -116,6 +116,28 @@ struct PreprocessingOptions: ParsableArguments {
     }
 }
 
+/// What images that are not in order mean for the exit code.
+struct StrictOption: ParsableArguments {
+    @Flag(help: "Exit with 65 if any image failed or was decoded with warnings.")
+    var strict = false
+
+    /// Tells of images that are not in order.
+    ///
+    /// - Parameters:
+    ///   - images: how many were read.
+    ///   - folder: where they are, if their names don't say so.
+    /// - Throws: `ZooError` of kind `badData` if there is one and `strict` forbids it.
+    func judge(_ bad: [Metrics.BadImage], of images: Int, in folder: String? = nil) throws(ZooError) {
+        guard let first = bad.first else { return }
+        let problem = "\(bad.count) of \(images) images are not in order"
+        let name = (folder.map { $0 + "/" } ?? "") + first.id
+        guard !strict else {
+            throw ZooError(.badData, "\(problem): \(first.status.rawValue): \(first.problem)", file: name)
+        }
+        Output.warning("\(problem), such as \(name): \(first.status.rawValue): \(first.problem)")
+    }
+}
+
 /// Where and in what form the result goes.
 struct ResultOptions: ParsableArguments {
     @Flag(help: "Print the result as one JSON object.")
@@ -130,6 +152,13 @@ struct ResultOptions: ParsableArguments {
     /// A remark on standard error.
     func note(_ text: String) {
         if !quiet { Output.note(text) }
+    }
+
+    /// Says that files beside the images were left out.
+    func note(ignored: [IgnoredFile], in folder: String? = nil) {
+        guard let first = ignored.first else { return }
+        let name = (folder.map { $0 + "/" } ?? "") + first.path
+        note("\(ignored.count) entries are not part of the dataset, such as \(name): \(first.reason)")
     }
 }
 

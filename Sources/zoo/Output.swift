@@ -1,5 +1,6 @@
 import Foundation
 import ZooCore
+import ZooEval
 import ZooIO
 
 /// The two streams: results on standard output, everything else on standard error.
@@ -43,11 +44,29 @@ enum Output {
         var places: Set<String> = []
         for file in files.compactMap(\.self) {
             try check(file: file)
-            let place = URL(filePath: file).standardizedFileURL.resolvingSymlinksInPath().path
-            guard places.insert(place).inserted else {
+            guard places.insert(place(of: file).path).inserted else {
                 throw ZooError(.usage, "two outputs cannot go to one file", file: file)
             }
         }
+    }
+
+    /// Refuses files in a folder for generated images that have the names of its images or of its record.
+    ///
+    /// - Throws: `ZooError` of kind `usage`.
+    static func check(files: [String], besideImagesOf folder: String) throws {
+        for file in files {
+            let place = place(of: file)
+            guard
+                !SampleFolder.isOwn(place.lastPathComponent)
+                    || place.deletingLastPathComponent().path != Self.place(of: folder).path
+            else {
+                throw ZooError(.usage, "the folder's images have such names", file: file, hint: "choose another name")
+            }
+        }
+    }
+
+    private static func place(of file: String) -> URL {
+        URL(filePath: file).standardizedFileURL.resolvingSymlinksInPath()
     }
 
     static func error(_ text: String) { log("error", text, colour: "31") }

@@ -116,7 +116,8 @@ private func comparable(_ object: [String: Any]) throws -> String {
         let skipped = try zooSucceeds(digits + ["--json", "--on-bad-image", "skip"]).json()
         #expect((skipped["results"] as? [String: Any])?["images"] as? Int == 1)
         try zooFails(digits + ["--on-bad-image", "fail"], with: 65, mentioning: "3/broken.png")
-        #expect(try zoo(digits + ["--strict"]).status == 65)
+        let strict = try zoo(digits + ["--strict"])
+        #expect(strict.status == 65 && strict.errors.contains("3/broken.png: 1 of 2 images are not in order"))
     }
 
     /// Runs until the journal holds something, sends a signal, and takes the run up again.
@@ -147,6 +148,18 @@ private func comparable(_ object: [String: Any]) throws -> String {
         #expect(try comparable(resumed.json()) == comparable(whole))
         let other = try zoo(["eval", "mavit-nano", "--journal", journal, "--resume"])
         #expect(other.status == 65 && other.errors.contains("belongs to another run"))
+    }
+
+    @Test func aRunThatComputesNothingHasNoSpeed() throws {
+        let folder = try TemporaryFolder()
+        let arguments = ["eval", "--data", "digits", "--limit", "20", "--journal", folder.path("j"), "--resume"]
+        func speed() throws -> [String: Any] {
+            let results = try #require(try zooSucceeds(arguments + ["--json"]).json()["results"] as? [String: Any])
+            return try #require(results["speed"] as? [String: Any])
+        }
+        #expect(try speed()["images_per_second"] is Double)
+        #expect(try speed()["images_per_second"] == nil)
+        #expect(try zooSucceeds(arguments).output.contains("nothing computed in this run"))
     }
 
     @Test func resumingWithoutAJournalStartsAnew() throws {

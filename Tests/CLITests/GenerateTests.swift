@@ -155,6 +155,37 @@ import ZooImage
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["batch.npz"])
     }
 
+    @Test func rejectsOutputsAmongTheImages() throws {
+        let folder = try TemporaryFolder()
+        try FileManager.default.createDirectory(atPath: folder.path("d"), withIntermediateDirectories: true)
+        let arguments = ["generate", "--count", "3", "--steps", "2", "--quiet"]
+        for name in ["d/000001.png", "d/../d/000002.png", "d/generation.json"] {
+            try zooFails(
+                arguments + ["--output-dir", folder.path("d"), "--npz", folder.path(name)], with: 64,
+                mentioning: name, "such names")
+        }
+        try zooFails(
+            arguments + ["--preview", folder.path("d/"), "--output", folder.path("d/001.png")], with: 64,
+            mentioning: "d/001.png")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("d")).isEmpty)
+        try zooSucceeds(arguments + ["--output-dir", folder.path("d"), "--npz", folder.path("d/batch.npz")])
+        try zooSucceeds(arguments + ["--output-dir", folder.path("d"), "--npz", folder.path("000001.png")])
+    }
+
+    @Test func refusalsSayWhatIsAllowed() throws {
+        let folder = try TemporaryFolder()
+        for (shard, allowed) in [("3/3", "0/3...2/3"), ("-1/2", "0/2...1/2"), ("1", "i/n"), ("1/0", "i/n")] {
+            try zooFails(
+                ["generate", "--output-dir", folder.path("d"), "--shard=\(shard)"], with: 64,
+                mentioning: "--shard", allowed)
+        }
+        for steps in ["0", "1", "1001", "x", "ddim7777", "600,600"] {
+            for command in [["generate", "--output", folder.path("x.png")], ["eval", "lit-nano"]] {
+                try zooFails(command + ["--steps", steps], with: 64, mentioning: "--steps: ", "expected")
+            }
+        }
+    }
+
     @Test func sampleBatchHoldsThePicturesAndTheirClasses() throws {
         let folder = try TemporaryFolder()
         let common = ["generate", "dit-nano", "--class", "3,1,4", "--count", "7", "--steps", "4", "--quiet"]
@@ -165,6 +196,8 @@ import ZooImage
         let result = try zooSucceeds(common + ["--output-dir", drawn, "--npz", folder.path("packed.npz")])
         #expect(result.output.contains("1 drawn, 6 there already") && result.output.contains("packed.npz"))
         #expect(try pictures(drawn) == files)
+        let nothing = try zooSucceeds(common + ["--output-dir", drawn])
+        #expect(nothing.output.contains("0 drawn, 7 there already") && !nothing.output.contains("a second"))
 
         let archive = try NumpyArchive(path: folder.path("packed.npz"))
         #expect(archive.names == ["arr_0", "arr_1"])

@@ -212,6 +212,10 @@ import ZooImage
         try zooFails(
             ["eval", "lit-nano", "--data", "imagenet-subset", "--count", "20"], with: 65,
             mentioning: "other classes", "digits", "imagenet")
+        let complete = try zooSucceeds(arguments + ["--resume"])
+        #expect(try (complete.json()["results"] as? [String: Any])?["images_per_second"] == nil)
+        let text = try zooSucceeds(arguments.filter { $0 != "--json" } + ["--resume"]).output
+        #expect(text.contains("nothing drawn in this run") && !text.contains("images a second"))
         try zooFails(arguments + ["--resume", "--seed", "1"], with: 64, mentioning: journal, "seed")
         try zooFails(arguments + ["--resume", "--guidance", "2"], with: 64, mentioning: journal, "guidance")
     }
@@ -248,7 +252,7 @@ import ZooImage
 
     @Test func evalRejectsOptionsOfTheOtherKind() throws {
         for arguments in [
-            ["--csv"], ["--per-class"], ["--dataset-classes-only"], ["--strict"],
+            ["--csv"], ["--per-class"], ["--dataset-classes-only"],
             ["--expect", "top1=98"], ["--on-bad-image", "skip"], ["--decode-threads", "2"], ["--image-size", "16"],
             ["--crop-pct", "1"], ["--interpolation", "bicubic"], ["--output-file", "x.csv"],
         ] {
@@ -257,7 +261,7 @@ import ZooImage
         }
         for arguments in [
             ["--count", "20"], ["--steps", "20"], ["--sampler", "ddim"], ["--eta", "0"], ["--guidance", "2"],
-            ["--guidance-channels", "all"], ["--seed", "1"],
+            ["--guidance-channels", "all"], ["--seed", "1"], ["--vae", "sd-vae"], ["--tile", "32"],
         ] {
             try zooFails(
                 ["eval", "ravlt-nano"] + arguments, with: 64, mentioning: "ravlt-nano is no generator", arguments[0])
@@ -274,6 +278,65 @@ import ZooImage
             try zooFails(["eval", "lit-nano"] + arguments, with: 64, mentioning: arguments[0])
         }
         try zooFails(["eval", "sd-vae"], with: 64, mentioning: "sd-vae")
+    }
+
+    @Test func evalTakesTheAutoencoderAsGenerateDoes() throws {
+        let folder = try TemporaryFolder()
+        for option in ["--vae=seeded:1", "--tile=32"] {
+            try zooFails(
+                ["eval", "lit-nano", option], with: 64, mentioning: "draws pictures", String(option.prefix(5)))
+        }
+        let none = folder.path("none.safetensors")
+        try zooFails(
+            ["eval", "dit-s-8", "--weights", "seeded:1", "--vae", none, "--tile", "32", "--quiet"], with: 66,
+            mentioning: none)
+    }
+
+    /// Three digits of each class in a folder each, one of them cut short and, if wanted, one that is no image.
+    private func damagedDigits(_ folder: TemporaryFolder, broken: Bool) throws -> String {
+        let set = folder.path("set")
+        try zooSucceeds([
+            "data", "subset", "--from", "digits", "--classes", "all", "--per-class", "3", "--output", set,
+        ])
+        try FileManager.default.removeItem(atPath: set + "/subset.json")
+        let names = try FileManager.default.contentsOfDirectory(atPath: set + "/4").sorted()
+        let whole = try Data(contentsOf: URL(filePath: "\(set)/4/\(names[1])"))
+        try whole.prefix(whole.count - 20).write(to: URL(filePath: set + "/4/cut.png"))
+        if broken { try Data("no image".utf8).write(to: URL(filePath: set + "/7/broken.png")) }
+        return set
+    }
+
+    @Test func imagesThatAreNotInOrderAreReported() throws {
+        let folder = try TemporaryFolder()
+        let set = try damagedDigits(folder, broken: false)
+        let found = try zooSucceeds(["metrics", "prc", "digits", set, "--json"] + Self.digits)
+        #expect(found.errors.contains("warning: 1 of 31 images are not in order, such as \(set)/4/cut.png: warned"))
+        let sets = try #require(try found.json()["sets"] as? [[String: Any]])
+        #expect((sets[0]["bad_images"] as? [Any])?.isEmpty == true)
+        let bad = try #require(sets[1]["bad_images"] as? [[String: Any]])
+        #expect(bad.count == 1 && bad[0]["id"] as? String == "4/cut.png" && bad[0]["status"] as? String == "warned")
+        let strict = try zoo(["metrics", "prc", "digits", set, "--strict"] + Self.digits)
+        #expect(strict.status == 65 && strict.errors.contains("\(set)/4/cut.png: 1 of 31 images are not in order"))
+        _ = try folder.write("no image", to: "set/0/nameless")
+        let noted = try zooSucceeds(["metrics", "prc", "digits", set, "--features", "ravlt-nano"])
+        #expect(noted.errors.contains("1 entries are not part of the dataset, such as \(set)/0/nameless"))
+
+        let eval = ["eval", "lit-nano", "--data", set, "--count", "20", "--steps", "4", "--quiet"]
+        let compared = try zooSucceeds(eval + ["--json"])
+        #expect(compared.errors.contains("1 of 31 images are not in order, such as 4/cut.png"))
+        let results = try #require(try compared.json()["results"] as? [String: Any])
+        #expect((results["bad_images"] as? [[String: Any]])?.compactMap { $0["id"] as? String } == ["4/cut.png"])
+        let text = try zoo(eval + ["--strict"])
+        #expect(text.status == 65 && text.output.contains("bad image") && text.output.contains("4/cut.png: warned"))
+    }
+
+    @Test func rejectsImagesThatCannotBeDecoded() throws {
+        let folder = try TemporaryFolder()
+        let set = try damagedDigits(folder, broken: true)
+        try zooFails(["metrics", "prc", "digits", set] + Self.digits, with: 65, mentioning: "\(set)/7/broken.png")
+        try zooFails(
+            ["eval", "lit-nano", "--data", set, "--count", "20", "--steps", "4", "--quiet"], with: 65,
+            mentioning: "\(set)/7/broken.png")
     }
 
     @Test func warnsOfFewImagesAndUntrainedWeights() throws {
