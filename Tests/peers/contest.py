@@ -88,7 +88,10 @@ def table(rows, work):
 
 def verdict(rows):
     """One line: the first contestant against the best of the others."""
-    first, *others = [row for row in rows if "median" in row]
+    measured = [row for row in rows if "median" in row]
+    if not measured:
+        return None
+    first, *others = measured
     if not others or first is not rows[0]:
         return None
     best = min(others, key=lambda row: row["median"])
