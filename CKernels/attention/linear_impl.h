@@ -115,7 +115,7 @@ CK_INLINE void feature_rows(vf (*map)(vf), const int wanted, row_source from, ck
 
 /*
  * The two products for a head dimension that is known beforehand: compiled into each caller, or, in a file whose callers
- * are many, once for all of them (a twentieth slower, a quarter of the time to compile).
+ * are many, once for all of them, which is a little slower and far quicker to compile.
  */
 #if defined(LINEAR_PRODUCTS_APART)
 #define LINEAR_PRODUCT static __attribute__((noinline))

@@ -5,8 +5,8 @@ import ZooEval
 import ZooModels
 import ZooNN
 
-/// How many images a diffusion model draws, and how they become pictures. `nil` where an option is not given, so that a command can refuse it
-/// for a model that does not draw.
+/// How many images a diffusion model draws, and how they become pictures. `nil` where an option is not given, so that a
+/// command can refuse it for a model that does not draw.
 struct SamplingOptions: ParsableArguments {
     static let maximumImages = 1_000_000
     fileprivate static let defaultSteps = "50"
