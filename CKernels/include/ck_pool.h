@@ -24,8 +24,9 @@ size_t ck_pool_threads(const ck_pool *pool);
 typedef void (*ck_task)(void *arguments, size_t task, size_t worker);
 
 /**
- * Runs every task exactly once and returns when all are done. Workers take tasks dynamically, so what a task computes
- * must not depend on which worker runs it. Only one thread may call this on a pool at a time; NULL runs on the caller.
+ * Runs every task exactly once and returns when all are done. A worker takes its own share of neighbouring tasks in order,
+ * then others' tasks: what a task computes must not depend on which worker runs it. Only one thread may call this on a
+ * pool at a time; NULL runs on the caller.
  */
 void ck_pool_run(ck_pool *pool, size_t tasks, ck_task function, void *arguments);
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #if defined(__linux__)
@@ -18,9 +19,17 @@
  * A fork-join pool. `epoch` counts the runs; between runs a worker spins for a few microseconds (most kernels follow
  * each other closely), then parks on the epoch. `gate` says who is inside the current run: the caller opens it, late
  * workers find it closed and stay out, so a run never waits for a worker that the system has not woken yet.
+ *
+ * Every worker has a run of neighbouring tasks for itself, which it takes from the front: they read neighbouring weights,
+ * and rows that the same worker wrote a kernel ago. Whoever is done helps the others from the back of theirs.
  */
 enum { SPINS = 4000 };
 #define CLOSED 0x80000000u
+
+/* The tasks that are left of a worker's: the first in the lower half, the end in the upper. */
+typedef struct {
+    _Alignas(64) _Atomic uint64_t range;
+} share;
 
 struct ck_pool {
     size_t threads;
@@ -29,10 +38,10 @@ struct ck_pool {
     _Atomic uint32_t parked;
     _Atomic uint32_t stopping;
     _Alignas(64) _Atomic uint32_t gate; /* CLOSED bit + workers inside */
-    _Alignas(64) _Atomic size_t next;
-    size_t tasks;
+    size_t offset;                      /* added to the tasks in the shares */
     ck_task function;
     void *arguments;
+    share shares[];
 };
 
 typedef struct {
@@ -69,11 +78,27 @@ static void wake_all(_Atomic uint32_t *word) {
 #endif
 }
 
+#define ONE_BEHIND ((uint64_t)1 << 32)
+
+/* Takes the first or the last task of a share; false when there is none. */
+static int take(share *from, int last, uint32_t *task) {
+    uint64_t range = atomic_load_explicit(&from->range, memory_order_relaxed);
+    uint32_t first, end;
+    do {
+        first = (uint32_t)range;
+        end = (uint32_t)(range >> 32);
+        if (first >= end) return 0;
+    } while (!atomic_compare_exchange_weak_explicit(&from->range, &range, last ? range - ONE_BEHIND : range + 1,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    *task = last ? end - 1 : first;
+    return 1;
+}
+
 static void take_tasks(ck_pool *pool, size_t worker) {
-    for (;;) {
-        const size_t task = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (task >= pool->tasks) return;
-        pool->function(pool->arguments, task, worker);
+    for (size_t turn = 0; turn < pool->threads; turn++) {
+        share *const from = &pool->shares[(worker + turn) % pool->threads];
+        for (uint32_t task; take(from, turn > 0, &task);)
+            pool->function(pool->arguments, pool->offset + task, worker);
     }
 }
 
@@ -118,9 +143,10 @@ static void start_epoch(ck_pool *pool) {
 ck_status ck_pool_create(size_t threads, ck_pool **result) {
     if (result == NULL || threads == 0 || threads > 1024) return CK_BAD_ARGUMENT;
     *result = NULL;
-    ck_pool *pool = aligned_alloc(64, sizeof(ck_pool));
+    ck_pool *pool = aligned_alloc(64, sizeof(ck_pool) + threads * sizeof(share));
     if (pool == NULL) return CK_NO_MEMORY;
     *pool = (ck_pool){.threads = 1};
+    memset(pool->shares, 0, threads * sizeof(share));
     atomic_store(&pool->gate, CLOSED);
     pool->handles = calloc(threads, sizeof *pool->handles);
     if (pool->handles == NULL) {
@@ -152,15 +178,13 @@ void ck_pool_destroy(ck_pool *pool) {
 
 size_t ck_pool_threads(const ck_pool *pool) { return pool ? pool->threads : 1; }
 
-void ck_pool_run(ck_pool *pool, size_t tasks, ck_task function, void *arguments) {
-    if (pool == NULL || pool->threads == 1 || tasks <= 1) {
-        for (size_t task = 0; task < tasks; task++) function(arguments, task, 0);
-        return;
+/* Runs up to UINT32_MAX tasks on several threads. */
+static void run(ck_pool *pool, size_t offset, size_t tasks) {
+    pool->offset = offset;
+    for (size_t worker = 0; worker < pool->threads; worker++) {
+        const uint64_t first = tasks * worker / pool->threads, end = tasks * (worker + 1) / pool->threads;
+        atomic_store_explicit(&pool->shares[worker].range, end << 32 | first, memory_order_relaxed);
     }
-    pool->tasks = tasks;
-    pool->function = function;
-    pool->arguments = arguments;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
     atomic_store_explicit(&pool->gate, 0, memory_order_release);
     start_epoch(pool);
     take_tasks(pool, 0);
@@ -169,4 +193,15 @@ void ck_pool_run(ck_pool *pool, size_t tasks, ck_task function, void *arguments)
         relax();
         if (spin >= SPINS) nap();
     }
+}
+
+void ck_pool_run(ck_pool *pool, size_t tasks, ck_task function, void *arguments) {
+    if (pool == NULL || pool->threads == 1 || tasks <= 1) {
+        for (size_t task = 0; task < tasks; task++) function(arguments, task, 0);
+        return;
+    }
+    pool->function = function;
+    pool->arguments = arguments;
+    for (size_t task = 0; task < tasks; task += UINT32_MAX)
+        run(pool, task, tasks - task < UINT32_MAX ? tasks - task : UINT32_MAX);
 }
