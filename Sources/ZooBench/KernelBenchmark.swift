@@ -164,7 +164,7 @@ public final class KernelBenchmark {
                 height: card.preprocessing.inputHeight, width: card.preprocessing.inputWidth)
             let pass = try Pass(model, card, size: size, batch: batch)
             for record in try KernelTrace.of(pass, on: runtime).trace.records {
-                guard let call = record.call as? any ReplayableCall else { continue }
+                guard let call = record.replayable else { continue }
                 let layer = "\(card.name) \(record.layer)"
                 if let position = positions["\(call.kind) \(call.shape)"] {
                     found[position].layers.append(layer)

@@ -2,10 +2,16 @@ import ZooCore
 
 /// Every kernel call of a forward pass with its time.
 final class KernelTrace: KernelObserver {
+    /// What is said about a call stands here as it was during the call: pointers in the call are not valid later.
     struct Record {
-        let call: any KernelCall
         let layer: String
+        let kind: KernelKind
+        let shape: String
+        let multiplyAdds: Int
+        let bytes: Int
         let nanoseconds: UInt64
+        /// `nil` for a call that can't be repeated with memory of one's own.
+        let replayable: (any ReplayableCall)?
     }
 
     private(set) var records: [Record] = []
@@ -14,7 +20,10 @@ final class KernelTrace: KernelObserver {
 
     func observe(_ call: some KernelCall, layer: String, nanoseconds: UInt64) {
         let start = MonotonicClock.nanoseconds
-        records.append(Record(call: call, layer: layer, nanoseconds: nanoseconds))
+        records.append(
+            Record(
+                layer: layer, kind: call.kind, shape: call.shape, multiplyAdds: call.multiplyAdds, bytes: call.bytes,
+                nanoseconds: nanoseconds, replayable: call as? any ReplayableCall))
         overhead += MonotonicClock.nanoseconds - start
     }
 

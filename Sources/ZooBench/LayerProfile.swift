@@ -33,22 +33,22 @@ public struct LayerProfile: Sendable, Codable, Equatable {
         let total = Double(max(fastest.nanoseconds, 1))
         func entry(_ records: [KernelTrace.Record], kind: String, layer: String? = nil, shape: String? = nil) -> Entry {
             let nanoseconds = Double(records.reduce(0) { $0 + $1.nanoseconds })
-            let flops = 2 * records.reduce(0) { $0 + $1.call.multiplyAdds }
-            let bytes = records.reduce(0) { $0 + $1.call.bytes }
+            let flops = 2 * records.reduce(0) { $0 + $1.multiplyAdds }
+            let bytes = records.reduce(0) { $0 + $1.bytes }
             return Entry(
                 kind: kind, layer: layer, shape: shape, calls: records.count, seconds: nanoseconds * 1e-9,
                 share: nanoseconds / total, gflops: Double(flops) / max(nanoseconds, 1),
                 gbPerSecond: Double(bytes) / max(nanoseconds, 1))
         }
         let records = fastest.trace.records
-        var kinds = Dictionary(grouping: records, by: \.call.kind).map { entry($0.value, kind: "\($0.key)") }
+        var kinds = Dictionary(grouping: records, by: \.kind).map { entry($0.value, kind: "\($0.key)") }
         let rest = max(0, total - records.reduce(0) { $0 + Double($1.nanoseconds) })
         kinds.append(
             Entry(
                 kind: "other", layer: nil, shape: nil, calls: 0, seconds: rest * 1e-9, share: rest / total, gflops: 0,
                 gbPerSecond: 0))
         self.kinds = kinds.sorted { $0.seconds > $1.seconds }
-        layers = records.map { entry([$0], kind: "\($0.call.kind)", layer: $0.layer, shape: $0.call.shape) }
+        layers = records.map { entry([$0], kind: "\($0.kind)", layer: $0.layer, shape: $0.shape) }
             .sorted { $0.seconds > $1.seconds }
     }
 

@@ -26,6 +26,19 @@ import ZooNN
         #expect(runtime.observer == nil)
     }
 
+    /// A call's windows are gone when its pass has ended; the profile tells of them all the same.
+    @Test func profilesTellOfWindows() throws {
+        let card = try Registry.card(named: "swin-tiny")
+        let model = try Registry.load(card, from: SeededSource(seed: 1))
+        let row = try ModelBenchmark(card, model, weights: "seeded:1").row(
+            size: .init(height: 56, width: 64), batch: 1, plan: Self.plan, roofline: nil, profiled: true,
+            on: Runtime(threads: 1))
+        let attention = try #require(row.profile).layers.filter { $0.kind == "attention" }
+        #expect(attention.count == 12)
+        #expect(attention.filter { $0.shape == "softmax 1x3x49x32 windows of 14x16 bias" }.count == 2)
+        for layer in attention { #expect(layer.gflops > 0 && layer.gbPerSecond > 0, "\(layer)") }
+    }
+
     @Test func reportsDecodeToWhatTheyWere() throws {
         let card = try Registry.card(named: "mavit-nano")
         let runtime = try Runtime(threads: 1)
