@@ -33,8 +33,9 @@ public struct CheckpointEntry: Sendable, Equatable {
 /// top level is one itself.
 public struct TorchFile: TensorFile {
     /// Keys under which training scripts store state dictionaries, in order of preference.
-    /// `state_dict_ema` stands beside raw weights in training checkpoints and is what their accuracy was measured with.
-    public static let containerKeys = ["state_dict_ema", "state_dict", "model", "model_ema", "ema", "module"]
+    /// `state_dict_ema` and DiT's `ema` stand beside raw weights in training checkpoints and are what published numbers
+    /// were measured with; of `model` and `model_ema` either may be.
+    public static let containerKeys = ["state_dict_ema", "state_dict", "ema", "model", "model_ema", "module"]
 
     public let name: String
     public let names: [String]

@@ -49,11 +49,15 @@ import ZooIO
         #expect(summaries.count == 17)
     }
 
-    /// What training scripts write that keep a moving average, with a yacs configuration beside it: `model` alone, or both.
-    @Test(arguments: [("model", ["model"]), ("state_dict_ema", ["model", "state_dict_ema"])])
+    /// What training scripts write that keep a moving average, with a yacs configuration beside it: `model` alone, or both;
+    /// DiT's writes `ema`.
+    @Test(arguments: [
+        ("model", ["model"]), ("state_dict_ema", ["model", "state_dict_ema"]), ("ema", ["model", "ema"]),
+        ("model", ["model", "model_ema"]),
+    ])
     func prefersTheMovingAverage(chosen: String, dictionaries: [String]) throws {
         typealias P = PickleBytes
-        let values: [String: Float] = ["model": 1, "state_dict_ema": 2]
+        let values: [String: Float] = ["model": 1, "state_dict_ema": 2, "ema": 3, "model_ema": 4]
         var stream: [UInt8] = P.emptyDict + P.mark
         for name in dictionaries {
             let storage = P.storage(key: P.text(name), count: P.integer(1))
