@@ -182,8 +182,7 @@ public struct DiffusionTransformer: Denoiser {
             for block in blocks { block(x, condition: condition, on: runtime) }
             let modulation = Modulation(finalModulation.vectors(of: condition, on: runtime), width: width)
             let pixels = x.like(channels: finalLinear.outputs, workspace)
-            modulation.norm(x, into: x, on: runtime)
-            finalLinear(x, into: pixels, on: runtime)
+            modulation.apply(finalLinear, to: x, into: pixels, on: runtime)
             unpatchify(pixels, patch: configuration.patchSize, into: output)
         }
     }

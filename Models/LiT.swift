@@ -174,9 +174,8 @@ struct TextToImageTransformer: Denoiser {
                 let (own, from) = (last.base + row * last.stride, embedded.base + row * embedded.stride)
                 for index in 0..<last.channels { own[index] = finalTable.pointer[index] + from[index % width] }
             }
-            Modulation(last, width: width).norm(x, into: x, on: runtime)
             let pixels = x.like(channels: finalLinear.outputs, workspace)
-            finalLinear(x, into: pixels, on: runtime)
+            Modulation(last, width: width).apply(finalLinear, to: x, into: pixels, on: runtime)
             unpatchify(pixels, patch: configuration.patchSize, into: output)
         }
     }

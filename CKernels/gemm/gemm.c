@@ -83,7 +83,8 @@ static cut cut_for(const ck_gemm_args *args, const ck_product_kernels *kernels, 
     if (near || args->rows > ck_smaller(cached, BLOCK_ROWS)) {
         const size_t most = ck_smaller(cached, threads > 1 ? SHARED_BLOCK_ROWS : BLOCK_ROWS);
         const size_t blocks = ck_larger(ck_divide_up(args->rows, most), threads > 1 ? 2 * threads : 1);
-        c.rows = ck_divide_up(args->rows, blocks);
+        /* As many for every thread: of five blocks one thread of two would have three. */
+        c.rows = ck_divide_up(args->rows, ck_divide_up(blocks, threads) * threads);
     } else {
         c.columns = ck_divide_up(ck_divide_up(args->n, CK_PANEL), CK_TASKS) * CK_PANEL;
     }
@@ -196,6 +197,9 @@ ck_status ck_gemm_f32(const ck_context *context, const ck_gemm_args *args, void 
     if ((args->packed == NULL) == (args->packed_bf16 == NULL)) return CK_BAD_ARGUMENT;
     if (args->x_stride < args->k || args->out_stride < args->n) return CK_BAD_ARGUMENT;
     if (!(args->norm_epsilon >= 0) || isinf(args->norm_epsilon)) return CK_BAD_ARGUMENT;
+    const ck_norm_affine *const affine = &args->norm_affine;
+    if ((affine->scale == NULL) != (affine->shift == NULL)) return CK_BAD_ARGUMENT;
+    if (affine->scale && args->norm_epsilon == 0) return CK_BAD_ARGUMENT;
     if (context->isa == CK_ISA_REF) {
         ck_pool_run(context->pool, args->rows, specified_row, (void *)args);
         return CK_OK;

@@ -270,9 +270,10 @@ CK_INLINE void sum_rows(const float *const x[4], const float *mean, size_t k, co
  * Normalises up to VL rows, whose lanes are added up together. Mean first, then the squared distances from it; a row's
  * sums have an order that k alone fixes. Rows that are missing repeat the last one.
  */
-static void normalise(const ck_gemm_args *args, const float *x, size_t rows, float *to, size_t stride) {
+static void normalise(const ck_gemm_args *args, size_t row, size_t rows, float *to, size_t stride) {
     const size_t k = args->k;
-    const float *from[VL];
+    const float *const x = args->x + row * args->x_stride, *from[VL];
+    const ck_norm_affine *const affine = &args->norm_affine;
     float mean[VL] = {0}, factor[VL];
     vf sum[VL];
     for (size_t r = 0; r < VL; r++) from[r] = x + ck_smaller(r, rows - 1) * args->x_stride;
@@ -285,6 +286,18 @@ static void normalise(const ck_gemm_args *args, const float *x, size_t rows, flo
     for (size_t r = 0; r < rows; r++, to += stride) {
         const vf centre = v_set(mean[r]), scale = v_set(factor[r]);
         size_t i = 0;
+        if (affine->scale) {
+            const size_t set = affine->rows ? (row + r) / affine->rows * affine->stride : 0;
+            const float *const own_scale = affine->scale + set, *const shift = affine->shift + set;
+            for (; i + VL <= k; i += VL) {
+                const vf value = v_mul(v_sub(v_load(from[r] + i), centre), scale);
+                v_store(to + i, v_fma(value, v_load(own_scale + i), v_load(shift + i)));
+            }
+            if (i == k) continue;
+            const vf value = v_mul(v_sub(v_load_n(from[r] + i, k - i), centre), scale);
+            v_store(to + i, v_fma(value, v_load_n(own_scale + i, k - i), v_load_n(shift + i, k - i)));
+            continue;
+        }
         for (; i + VL <= k; i += VL) v_store(to + i, v_mul(v_sub(v_load(from[r] + i), centre), scale));
         if (i < k) v_store(to + i, v_mul(v_sub(v_load_n(from[r] + i, k - i), centre), scale));
     }
@@ -292,7 +305,7 @@ static void normalise(const ck_gemm_args *args, const float *x, size_t rows, flo
 
 void CK_NAME(ck_normalise)(const ck_gemm_args *args, size_t row, size_t rows, float *to, size_t stride) {
     for (size_t r = 0; r < rows; r += VL)
-        normalise(args, args->x + (row + r) * args->x_stride, ck_smaller(VL, rows - r), to + r * stride, stride);
+        normalise(args, row + r, ck_smaller(VL, rows - r), to + r * stride, stride);
 }
 
 void CK_NAME(ck_activate)(size_t rows, size_t k, const float *from, size_t from_stride, const float *factor,

@@ -32,14 +32,19 @@ static void moments(const ck_gemm_args *args, const float *x, double *mean, doub
 
 void ck_gemm_row_ref(const ck_gemm_args *args, size_t row) {
     const float *const x = args->x + row * args->x_stride;
+    const ck_norm_affine *const affine = &args->norm_affine;
+    const size_t set = affine->rows ? row / affine->rows * affine->stride : 0;
     double mean, reciprocal;
     moments(args, x, &mean, &reciprocal);
     for (size_t column = 0; column < args->n; column++) {
         const size_t k = args->packed ? args->k : (args->k + 1) / 2 * 2;
         const ck_column_ref w = ck_column_of(args->packed, args->packed_bf16, k, column);
         double sum = 0;
-        for (size_t i = 0; i < args->k; i++)
-            sum += ck_input_ref(w, (x[i] - mean) * reciprocal) * ck_weight_ref(w, i);
+        for (size_t i = 0; i < args->k; i++) {
+            double input = (x[i] - mean) * reciprocal;
+            if (affine->scale) input = input * affine->scale[set + i] + affine->shift[set + i];
+            sum += ck_input_ref(w, input) * ck_weight_ref(w, i);
+        }
         args->out[row * args->out_stride + column] = ck_finish_ref(&args->epilogue, sum, row, column);
     }
 }

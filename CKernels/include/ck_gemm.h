@@ -51,6 +51,13 @@ size_t ck_gemm_packed_bf16_count(size_t n, size_t taps, size_t channels);
  */
 void ck_gemm_pack_bf16(size_t n, size_t taps, size_t channels, const float *weight, size_t stride, ck_bf16 *packed);
 
+/** The affine part of a norm that differs from call to call and from image to image, such as a modulation. */
+typedef struct {
+    const float *scale, *shift; /**< [k] for the first rows; both NULL for none */
+    size_t rows;                /**< rows that share one, 0 for all */
+    size_t stride;              /**< floats to scale and shift of the next rows */
+} ck_norm_affine;
+
 /** `out[r] = epilogue(norm(x[r]) * weight^T)` for `rows` rows. */
 typedef struct {
     size_t rows, n, k;
@@ -58,9 +65,10 @@ typedef struct {
     size_t x_stride;
     /**
      * When positive, each row of x is layer-normalised first: `(x - mean) / sqrt(variance + norm_epsilon)`, biased
-     * variance. The affine part belongs in weight and bias. 0 takes x as it is.
+     * variance. An affine part that is always the same belongs in weight and bias. 0 takes x as it is.
      */
     float norm_epsilon;
+    ck_norm_affine norm_affine; /**< `normalised * scale + shift`; needs norm_epsilon > 0 */
     const float *packed; /**< from ck_gemm_pack, or NULL */
     /**
      * From ck_gemm_pack_bf16, or NULL: exactly one of the two is given. With bf16 weights every input, after the norm, is

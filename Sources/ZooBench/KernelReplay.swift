@@ -84,6 +84,9 @@ extension ck_gemm_args: ReplayableCall {
         copy.x = UnsafePointer(noise(rows * x_stride))
         let count = packed_bf16 == nil ? ck_gemm_packed_count(n, k) : ck_gemm_packed_bf16_count(n, 1, k)
         (copy.packed, copy.packed_bf16) = packedNoise(count, bf16: packed_bf16 != nil, noise)
+        if norm_affine.scale != nil {
+            copy.norm_affine = ck_norm_affine(scale: noise(k), shift: noise(k), rows: 0, stride: 0)
+        }
         copy.out = output
         copy.out_stride = n
         copy.epilogue = epilogue.replayed(rows: rows, columns: n, noise: noise)

@@ -43,7 +43,7 @@ extension ck_gemm_args: KernelCall {
     package var kind: KernelKind { .gemm }
     package var shape: String {
         "\(rows)x\(k)x\(n)" + (packed_bf16 == nil ? "" : " bf16") + (norm_epsilon > 0 ? " norm" : "")
-            + epilogue.shape
+            + (norm_affine.scale == nil ? "" : " affine") + epilogue.shape
     }
     package var multiplyAdds: Int { rows * n * k }
     package var bytes: Int {

@@ -69,13 +69,16 @@ package struct Linear: Sendable {
 
     /// Writes to `output`, which must not overlap `x`; `residual` may be `output` itself.
     ///
-    /// - Parameter scale: one factor per output in place of the layer's own scale, such as the gate of a modulation.
+    /// - Parameters:
+    ///   - norm: in place of the layer's own norm, such as that of a modulation.
+    ///   - scale: one factor per output in place of the layer's own scale, such as the gate of a modulation.
     package func callAsFunction(
-        _ x: FeatureMap, into output: FeatureMap, scale: UnsafePointer<Float>? = nil, residual: FeatureMap? = nil,
-        on runtime: Runtime
+        _ x: FeatureMap, into output: FeatureMap, norm: (epsilon: Float, affine: ck_norm_affine)? = nil,
+        scale: UnsafePointer<Float>? = nil, residual: FeatureMap? = nil, on runtime: Runtime
     ) {
         let arguments = ck_gemm_args(
-            rows: x.rows, n: outputs, k: inputs, x: x.base, x_stride: x.stride, norm_epsilon: normEpsilon,
+            rows: x.rows, n: outputs, k: inputs, x: x.base, x_stride: x.stride,
+            norm_epsilon: norm?.epsilon ?? normEpsilon, norm_affine: norm?.affine ?? ck_norm_affine(),
             packed: weight.pointer, packed_bf16: weight.bf16Pointer, out: output.base, out_stride: output.stride,
             epilogue: epilogue.ck(scale: scale, residual: residual))
         runtime.run(arguments, in: name)

@@ -20,16 +20,10 @@ package struct Modulation {
     /// One factor per channel for what the layer adds to an image.
     package func gate(_ image: Int) -> UnsafePointer<Float> { base + image * stride + 2 * width }
 
-    /// `(1 + scale) * norm(x) + shift`: a layer norm without affine part of its own, eps 1e-6.
-    package func norm(_ x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
-        for image in 0..<x.batch {
-            let (own, out) = (x.images(image..<image + 1), output.images(image..<image + 1))
-            let arguments = ck_layer_norm_args(
-                rows: own.rows, channels: own.channels, x: own.base, x_stride: own.stride,
-                gamma: base + image * stride + width, beta: base + image * stride, epsilon: 1e-6, residual: nil,
-                residual_stride: 0, out: out.base, out_stride: out.stride)
-            runtime.run(arguments, in: "modulation")
-        }
+    /// `linear((1 + scale) * norm(x) + shift)`: a layer norm without affine part of its own, eps 1e-6.
+    package func apply(_ linear: Linear, to x: FeatureMap, into output: FeatureMap, on runtime: Runtime) {
+        let affine = ck_norm_affine(scale: base + width, shift: base, rows: x.tokens, stride: stride)
+        linear(x, into: output, norm: (1e-6, affine), on: runtime)
     }
 
     /// `x += gate * linear(y)`
@@ -88,20 +82,19 @@ package struct ModulatedAttention: Sendable {
     package func callAsFunction(_ x: FeatureMap, modulation: Modulation, on runtime: Runtime) {
         let (workspace, width) = (runtime.workspace, x.channels)
         workspace.scope {
-            let normed = x.like(channels: width, workspace)
+            let mixed = x.like(channels: width, workspace)
             let packed = x.like(channels: 3 * width, workspace)
-            modulation.norm(x, into: normed, on: runtime)
-            qkv(normed, into: packed, on: runtime)
+            modulation.apply(qkv, to: x, into: packed, on: runtime)
             let (queries, keys) = (packed.columns(0..<width), packed.columns(width..<2 * width))
             let values = packed.columns(2 * width..<3 * width)
             switch core {
             case .softmax(let heads):
                 AttentionCore.softmax(
-                    queries: queries, keys: keys, values: values, heads: heads, rope: false, into: normed, on: runtime)
+                    queries: queries, keys: keys, values: values, heads: heads, rope: false, into: mixed, on: runtime)
             case .fewHead(let attention):
-                attention(queries: queries, keys: keys, values: values, into: normed, on: runtime)
+                attention(queries: queries, keys: keys, values: values, into: mixed, on: runtime)
             }
-            modulation.add(proj, of: normed, to: x, on: runtime)
+            modulation.add(proj, of: mixed, to: x, on: runtime)
         }
     }
 
@@ -133,11 +126,7 @@ package struct ModulatedMLP: Sendable {
         let workspace = runtime.workspace
         workspace.scope {
             let hidden = x.packed(channels: fc1.outputs, workspace)
-            workspace.scope {
-                let normed = x.like(channels: x.channels, workspace)
-                modulation.norm(x, into: normed, on: runtime)
-                fc1(normed, into: hidden, on: runtime)
-            }
+            modulation.apply(fc1, to: x, into: hidden, on: runtime)
             modulation.add(fc2, of: hidden, to: x, on: runtime)
         }
     }

@@ -9,6 +9,10 @@ struct Product {
     let n: Int
     let k: Int
     let epsilon: Float
+    /// Rows that share an affine part of the norm; `nil` for a norm without one.
+    let affineRows: Int?
+    /// Scales and shifts of the norm side by side, one row for each affine part.
+    let affine: GuardedMatrix
     let x: GuardedMatrix
     let weight: GuardedMatrix
     let packed: PackedOperand
@@ -16,11 +20,13 @@ struct Product {
 
     init(
         rows: Int, n: Int, k: Int, precision: Precision = .fp32, ends: Ends = Ends(), normalised: Bool = false,
-        padding: Int = 0, misalignment: Int = 0, seed: Int = 1
+        affineRows: Int? = nil, padding: Int = 0, misalignment: Int = 0, seed: Int = 1
     ) {
-        (self.rows, self.n, self.k) = (rows, n, k)
+        (self.rows, self.n, self.k, self.affineRows) = (rows, n, k, affineRows)
         epsilon = normalised ? 1e-6 : 0
         var noise = Noise(seed)
+        affine = GuardedMatrix((rows - 1) / (affineRows ?? rows) + 1, 2 * k, stride: 2 * k + padding)
+        affine.fill(&noise, around: 0.5)
         weight = GuardedMatrix(n, k, stride: k + padding)
         weight.fill(&noise)
         x = GuardedMatrix(rows, k, stride: k + padding, misalignment: misalignment)
@@ -31,8 +37,12 @@ struct Product {
 
     var arguments: ck_gemm_args {
         ck_gemm_args(
-            rows: rows, n: n, k: k, x: x.pointer, x_stride: x.stride, norm_epsilon: epsilon, packed: packed.fp32,
-            packed_bf16: packed.bf16, out: operands.out.pointer, out_stride: operands.out.stride,
+            rows: rows, n: n, k: k, x: x.pointer, x_stride: x.stride, norm_epsilon: epsilon,
+            norm_affine: affineRows.map {
+                ck_norm_affine(
+                    scale: affine.pointer, shift: affine.pointer + k, rows: $0 < rows ? $0 : 0, stride: affine.stride)
+            } ?? ck_norm_affine(), packed: packed.fp32, packed_bf16: packed.bf16, out: operands.out.pointer,
+            out_stride: operands.out.stride,
             epilogue: operands.epilogue)
     }
 
@@ -58,9 +68,14 @@ struct Product {
         let mean = values.reduce(0, +) / Double(k)
         let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(k)
         let factor = 1 / (variance + Double(epsilon)).squareRoot()
-        return values.map { value in
-            let normalised = (value - mean) * factor
-            let magnitude = (abs(value) + 2 * abs(mean)) * factor
+        return values.indices.map { i in
+            var normalised = (values[i] - mean) * factor
+            var magnitude = (abs(values[i]) + 2 * abs(mean)) * factor
+            if let affineRows {
+                let own = affine.pointer + row / affineRows * affine.stride
+                normalised = normalised * Double(own[i]) + Double(own[k + i])
+                magnitude = magnitude * Double(abs(own[i])) + Double(abs(own[k + i]))
+            }
             guard packed.precision == .bf16 else { return (normalised, magnitude, 0) }
             let error = 0x1p-20 * magnitude
             let (low, high) = (nearestBF16(Float(normalised - error)), nearestBF16(Float(normalised + error)))
@@ -118,6 +133,21 @@ struct Product {
                     ends: Ends(bias: true, residual: .output), normalised: normalised, padding: 3, misalignment: 1)
                 product.run(isa)
                 #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1, "\(precision)")
+            }
+        }
+    }
+
+    /// A norm whose affine part changes within tiles and blocks, or stays the same.
+    @Test(arguments: runnableISAs, [1, 5, 16, 40, 300])
+    func fidelityOfAffineNorms(isa: ck_isa, affineRows: Int) {
+        for precision in Precision.allCases {
+            for (rows, n, k) in [(1, 3, 1), (33, 40, 17), (120, 70, 96), (300, 33, 64)] {
+                let product = Product(
+                    rows: rows, n: n, k: k, precision: precision, ends: Ends(bias: true), normalised: true,
+                    affineRows: affineRows, padding: 3, misalignment: 1, seed: rows)
+                product.run(isa)
+                #expect(product.worstError(exact: isa == CK_ISA_REF) <= 1, "\(precision) \(rows) x \(n) x \(k)")
+                #expect(product.affine.surroundingsIntact)
             }
         }
     }
@@ -235,6 +265,11 @@ struct Product {
         #expect(status { $0.epilogue.activation = ck_activation(rawValue: 9) } == CK_BAD_ARGUMENT)
         #expect(status { $0.norm_epsilon = -1 } == CK_BAD_ARGUMENT)
         #expect(status { $0.norm_epsilon = .nan } == CK_BAD_ARGUMENT)
+        #expect(status { $0.norm_affine.scale = $0.x } == CK_BAD_ARGUMENT)
+        #expect(
+            status {
+                $0.norm_affine = ck_norm_affine(scale: $0.x, shift: $0.x, rows: 0, stride: 0)
+            } == CK_BAD_ARGUMENT)
         #expect(status(isa: CK_ISA_COUNT) { _ in } == CK_UNAVAILABLE)
     }
 }

@@ -20,6 +20,7 @@ extension HeadMap {
                     epilogue.residual_stride = rows.tokens
                     let arguments = ck_gemm_args(
                         rows: tokens, n: rows.tokens, k: dim, x: row(b, h, 0), x_stride: strides.row, norm_epsilon: 0,
+                        norm_affine: .init(),
                         packed: packed, packed_bf16: nil, out: output.row(b, h, 0), out_stride: output.strides.row,
                         epilogue: epilogue)
                     runtime.run(arguments, in: "attention")

@@ -26,7 +26,8 @@ package struct HeadProjection: Sendable {
             for batch in 0..<x.batch {
                 let arguments = ck_gemm_args(
                     rows: x.tokens, n: outputs, k: inputs, x: x.row(batch, head, 0), x_stride: x.strides.row,
-                    norm_epsilon: 0, packed: matrix.pointer, packed_bf16: nil, out: output.row(batch, head, 0),
+                    norm_epsilon: 0, norm_affine: .init(), packed: matrix.pointer, packed_bf16: nil,
+                    out: output.row(batch, head, 0),
                     out_stride: output.strides.row, epilogue: ck_epilogue())
                 runtime.run(arguments, in: "features")
             }
