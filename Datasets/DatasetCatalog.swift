@@ -72,9 +72,14 @@ public enum DatasetCatalog {
     public static func openImages(
         _ name: String, dataRoot: String? = nil, home: ZooHome = .current
     ) throws -> any ImageDataset {
-        let isKnown = entries.contains { $0.name == name }
-        return !isKnown && isFolder(name)
-            ? try PlainFolder(path: name) : try open(name, dataRoot: dataRoot, home: home)
+        if isFolder(name), !entries.contains(where: { $0.name == name }) { return try PlainFolder(path: name) }
+        do {
+            return try open(name, dataRoot: dataRoot, home: home)
+        } catch var error as ZooError {
+            // Here the name is an argument and not an option's.
+            if error.location == "--data" { error.location = nil }
+            throw error
+        }
     }
 
     static func embeddedDigits(_ split: String, _ name: String = digits.name) throws -> ImageArchive {
@@ -99,6 +104,12 @@ public enum DatasetCatalog {
 
     private static func openFile(_ path: String) throws -> any ImageDataset {
         let begin = try withFile(path, limit: .max) { Array($0.prefix(4)) }
+        let signatures: [[UInt8]] = [[0x89, 0x50, 0x4E, 0x47], [0xFF, 0xD8, 0xFF]]
+        guard !signatures.contains(where: begin.starts) else {
+            throw ZooError(
+                .badData, "is one image", file: path, expected: "a folder, a list or a zip archive of images",
+                code: "dataset.one-image")
+        }
         return begin.starts(with: [0x50, 0x4B]) ? try ImageArchive(path: path) : try ImageList(path: path)
     }
 }

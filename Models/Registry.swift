@@ -117,7 +117,9 @@ public enum Registry {
     }
 
     /// Refuses a model before its weights are read.
-    private static func require(_ task: ModelTask, of card: ModelCard) throws(ZooError) {
+    ///
+    /// - Throws: `ZooError` of kind `usage` for a model of another task.
+    public static func require(_ task: ModelTask, of card: ModelCard) throws(ZooError) {
         guard card.task == task else { throw wrongTask(task, card) }
     }
 

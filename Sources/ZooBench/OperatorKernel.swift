@@ -32,8 +32,8 @@ extension Operator {
     /// Whether the operator attends within groups of rows.
     var isScattered: Bool { inputs.contains { $0.name == "counts" } }
 
-    /// Whether a token grid switches rotary position embedding on; the others need the grid for a convolution.
-    fileprivate var rotates: Bool { !inputs.contains { $0.name == "dwc.weight" } }
+    /// Whether a token grid switches rotary position embedding on; the others need the grid for what they do with it.
+    fileprivate var rotates: Bool { ["softmax", "rala", "mala"].contains(name) }
 }
 
 /// An operator of the catalogue on noise; with rotary position embedding where it can have it.

@@ -104,7 +104,7 @@ public struct Explanation: Sendable {
 
     /// - Parameter image: what the model sees, `Preprocessor.crop`'s result.
     /// - Throws: `ZooError` of kind `usage` for a block, token or operator that there is not, `unavailable` for an
-    ///   attention that cannot be unrolled.
+    ///   attention that cannot be unrolled, `badData` where it is not finite.
     public init(
         _ request: Request, _ model: any ImageClassifier, _ image: RGBImage, _ preprocessor: Preprocessor,
         on runtime: Runtime
@@ -129,6 +129,11 @@ public struct Explanation: Sendable {
             return (blocks, (block: block, grid: grid, keyGrid: keyGrid, query: query, attention: attention))
         }
         let (grid, keyGrid, attention) = (found.grid, found.keyGrid, found.attention)
+        guard attention.heads.allSatisfy({ $0.weights.allSatisfy(\.isFinite) }) else {
+            throw ZooError(
+                .badData, "the attention is no number: the weights are damaged or not for this model",
+                at: "block \(found.block)", expected: "finite numbers")
+        }
         self.blocks = blocks.map(\.shape)
         block = found.block
         `operator` = "\(attention.core)"

@@ -95,7 +95,7 @@ public final class Generator {
     ///   - condition: one for each.
     ///   - step: called after every step with the steps that are left and the samples predicted at this point.
     /// - Returns: (batch, C, size, size)
-    /// - Throws: `ZooError` if the conditions don't fit the network; what `step` throws.
+    /// - Throws: `ZooError` if the conditions don't fit the network or the samples are not finite; what `step` throws.
     public func samples(
         _ numbers: [Int], _ condition: Condition,
         step: (_ left: Int, _ predicted: Tensor) throws -> Void = { _, _ in }
@@ -111,7 +111,7 @@ public final class Generator {
             }
             return Tensor(shape: shape, values: values)
         }
-        return try process.sample(
+        let samples = try process.sample(
             options.sampler, from: normal(1), noise: { _ in normal(isGuided ? 2 : 1) },
             network: { samples, timestep in
                 let timesteps = [Float](repeating: Float(timestep), count: samples.shape[0])
@@ -123,5 +123,11 @@ public final class Generator {
                     channels: options.guidedChannels ?? min(3, denoiser.channels), on: runtime)
             },
             step: { index, _, starts in try step(index, starts) })
+        if let value = samples.values.first(where: { !$0.isFinite }) {
+            throw ZooError(
+                .badData, "the samples of \(card.name) are no numbers: its weights are damaged or not for this model",
+                expected: "finite numbers", found: "\(value)")
+        }
+        return samples
     }
 }

@@ -69,7 +69,8 @@ public struct Metrics: Sendable, Equatable {
     private var counted = 0
     private var lossSum = 0.0
     private var lossCount = 0
-    private var hasNonFinite = false
+    /// Whether an image had logits that are no numbers.
+    public private(set) var hasNonFinite = false
     private var perClassCorrect: [Int: Int] = [:]
     private var perClassTotal: [Int: Int] = [:]
     private var confused: [Pair: Confused] = [:]

@@ -49,7 +49,7 @@ public final class Predictor {
 
     /// The `count` most probable classes of an image file's bytes, best first; ties go to the lower index.
     ///
-    /// - Throws: `ZooError` if the bytes are no image, or the model cannot take the input size.
+    /// - Throws: `ZooError` if the bytes are no image, the model cannot take the input size, or its logits are not finite.
     public func predict(
         _ bytes: UnsafeRawBufferPointer, count: Int, limits: ResourceLimits = ResourceLimits()
     ) throws -> (proposals: [Proposal], status: ImageStatus) {
@@ -62,6 +62,12 @@ public final class Predictor {
             try logits.withUnsafeMutableBufferPointer {
                 try model.forward(batch, into: ClassifierOutput(logits: $0.baseAddress), on: runtime)
             }
+        }
+        if let value = logits.first(where: { !$0.isFinite }) {
+            throw ZooError(
+                .badData, "the model's answer is no number: its weights are damaged or not for this model",
+                at: "logits",
+                expected: "finite numbers", found: "\(value)")
         }
         let largest = Double(logits.max() ?? 0)
         let sum = logits.reduce(0.0) { $0 + exp(Double($1) - largest) }

@@ -63,6 +63,7 @@ public enum MetricDefect: String, CaseIterable, Sendable {
     case tooFew = "metrics.too-few"
     case differentDimensions = "metrics.different-dimensions"
     case notSymmetric = "metrics.not-symmetric"
+    case negativeVariance = "metrics.negative-variance"
     case noConvergence = "metrics.no-convergence"
 
     func error(_ problem: String, at location: String? = nil, expected: String? = nil, found: String? = nil) -> ZooError

@@ -12,7 +12,7 @@ public struct GaussianStatistics: Sendable, Equatable {
 
     /// Statistics from somewhere else, such as a reference file.
     ///
-    /// - Throws: `MetricDefect.badShape`, `.notFinite`, `.notSymmetric`.
+    /// - Throws: `MetricDefect.badShape`, `.notFinite`, `.notSymmetric`, `.negativeVariance`.
     public init(mean: [Double], covariance: [Double], count: Int? = nil) throws {
         guard !mean.isEmpty, covariance.count == mean.count * mean.count else {
             throw MetricDefect.badShape.error(
@@ -25,6 +25,11 @@ public struct GaussianStatistics: Sendable, Equatable {
         let size = mean.count
         let largest = covariance.reduce(0) { max($0, abs($1)) }
         for row in 0..<size {
+            let variance = covariance[row * size + row]
+            guard variance >= -1e-5 * largest else {
+                throw MetricDefect.negativeVariance.error(
+                    "a variance is negative", at: "row \(row)", expected: "at least 0", found: "\(variance)")
+            }
             for column in 0..<row {
                 // Files store float32 or the last bits of other summation orders.
                 let difference = abs(covariance[row * size + column] - covariance[column * size + row])

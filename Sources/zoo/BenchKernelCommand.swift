@@ -54,6 +54,7 @@ struct BenchKernelCommand: ParsableCommand, Exemplified {
     @OptionGroup var report: ReportOptions
 
     func run() throws {
+        try Output.check(plot, endsIn: [".svg"], at: "--plot")
         try Output.check(files: report.outputFile, plot)
         let environment = Environment.current
         let names = operators.isEmpty ? KernelBenchmark.Subject.names : operators

@@ -45,7 +45,17 @@ struct BenchModelCommand: ParsableCommand, Exemplified {
     @OptionGroup var plan: PlanOptions
     @OptionGroup var report: ReportOptions
 
+    func validate() throws {
+        if let batch = batch.values.first(where: { $0 > 4096 }) {
+            throw ValidationError("--batch must be in 1...4096, not \(batch)")
+        }
+        guard !profile || report.format != .csv else {
+            throw ValidationError("--profile has no place in --output csv; json has it")
+        }
+    }
+
     func run() throws {
+        try Output.check(plot, endsIn: [".svg"], at: "--plot")
         try Output.check(files: report.outputFile, plot)
         guard plot == nil || Set(imageSize?.values ?? []).count > 1 else {
             throw ZooError(.usage, "--plot needs two sizes or more", hint: "give a list, --image-size 224,512,1024")

@@ -47,6 +47,7 @@ struct ConvertCommand: ParsableCommand, Exemplified {
     var weightsKey: String?
 
     func run() throws {
+        try Output.check(output, endsIn: [".safetensors"], at: "output")
         let card = try model.map { (name) throws(ZooError) in try Registry.card(named: name) }
         let checkpoint = try CheckpointArgument.open(input, key: weightsKey)
         var metadata = checkpoint.metadata

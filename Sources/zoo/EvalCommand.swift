@@ -114,6 +114,9 @@ struct EvalCommand: Exemplified {
         let evaluation = try prepare(card)
         let journal = try openJournal(evaluation)
         let (metrics, timing) = try compute(evaluation, journal)
+        if metrics.hasNonFinite {
+            Output.warning("some logits are no numbers: the weights are damaged or not for this model")
+        }
         let result = EvaluationReport(
             evaluation, metrics, timing, commandLine: CommandLineText.current, details: perClass)
         if let file = report.outputFile {

@@ -82,11 +82,7 @@ struct ExplainCommand: ParsableCommand, Exemplified {
 
     func run() throws {
         let request = try request()
-        if let output, !output.hasSuffix(".png"), !output.hasSuffix(".safetensors") {
-            throw ZooError(
-                .usage, "the name's end chooses the format", at: "--output", expected: ".png or .safetensors",
-                found: output)
-        }
+        try Output.check(output, endsIn: [".png", ".safetensors"], at: "--output")
         guard output != nil || json else { throw ZooError(.usage, "nothing to do", hint: "give --output or --json") }
         try Output.check(file: output)
         let card = try Registry.card(named: model)
@@ -171,7 +167,7 @@ struct ExplainCommand: ParsableCommand, Exemplified {
             "\(card.name) block \(explanation.block) of \(explanation.blocks.count): \(explanation.operator)\(changes), "
             + "\(explanation.gridHeight)x\(explanation.gridWidth) tokens, \(explanation.heads.count) head\(explanation.heads.count == 1 ? "" : "s")"
             + (weights.isTrained ? "" : ", untrained")
-        guard output.hasSuffix(".safetensors") else {
+        guard output.lowercased().hasSuffix(".safetensors") else {
             let drawn = try explanation.picture(of: picture, title: title, head: head)
             let entries = [
                 ImageEncoder.Text("Title", title), ImageEncoder.Text("Software", "zoo \(Environment.version)"),

@@ -18,7 +18,8 @@ struct GenerateCommand: Exemplified {
             generator with the seed --seed + i: it does not depend on the batch, the number of threads or the shard that \
             it is drawn in. The images go through the classes in turn.
 
-            --output writes one PNG file, the image or a grid of them, with the parameters in text entries. --output-dir \
+            --output writes one file, the image or a grid of them: a .png with the parameters in text entries, or a .jpg \
+            of quality 95 without them. --output-dir \
             writes every image as 000000.png, 000001.png, ...; what is there already is not drawn again, so that the \
             same command takes up an interrupted run, and shards on several machines share a folder. --npz writes the \
             batch that evaluators such as ADM's read: the images `arr_0`, bytes (N, H, W, 3), and the classes `arr_1`, \
@@ -48,7 +49,8 @@ struct GenerateCommand: Exemplified {
         completion: .file(extensions: ["safetensors"]))
     var captions: String?
 
-    @Option(help: "A PNG file for the image or the grid.", completion: .file(extensions: ["png"]))
+    @Option(
+        help: "A PNG or JPEG file for the image or the grid.", completion: .file(extensions: ["png", "jpg", "jpeg"]))
     var output: String?
 
     @Option(help: "A folder for one PNG file per image.", completion: .directory)
@@ -166,6 +168,9 @@ struct GenerateCommand: Exemplified {
         let files = [output, npz, latents].compactMap(\.self)
         for folder in [outputDir, preview].compactMap(\.self) { try Output.check(files: files, besideImagesOf: folder) }
         try Output.check(files: output, npz, latents)
+        try Output.check(output, endsIn: [".png", ".jpg", ".jpeg"], at: "--output")
+        try Output.check(npz, endsIn: [".npz"], at: "--npz")
+        try Output.check(latents, endsIn: [".safetensors"], at: "--latents")
         let plan = try Plan(self, card)
         let weights = try self.weights.resolve(card)
         let runtime = try compute.runtime()
@@ -272,7 +277,8 @@ struct GenerateCommand: Exemplified {
     }
 
     private func write(_ picture: RGBImage, to path: String, _ text: [ImageEncoder.Text]) throws {
-        let bytes = try ImageEncoder.png(picture, text: text)
+        let isPNG = path.lowercased().hasSuffix(".png")
+        let bytes = try isPNG ? ImageEncoder.png(picture, text: text) : ImageEncoder.jpeg(picture)
         try AtomicFile.write(to: path) { try $0.write(bytes) }
     }
 

@@ -56,6 +56,13 @@ struct MetricOptions: ParsableArguments {
     @OptionGroup var strictness: StrictOption
     @OptionGroup var report: ResultOptions
 
+    func validate() throws {
+        guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size must be in 1...4096") }
+        if let file = report.outputFile, file.lowercased().hasSuffix(".csv") {
+            throw ValidationError("--output-file \(file): metrics are written as JSON")
+        }
+    }
+
     /// Opens the inputs and collects what a metric needs of each; the network is loaded once, and only for images.
     func collect(_ inputs: [(name: String, needs: MetricSet.Needs)]) throws -> MetricSession {
         try Output.check(file: report.outputFile)
@@ -101,7 +108,7 @@ final class MetricSession {
 
     /// The name of a distance: an established one only for the network that it stands for.
     func name(_ established: String, _ general: String, dimensions: Int, of known: Int) -> String {
-        if options.features == .ravltNano { return "\(general)-\(options.features.rawValue)" }
+        if extractor?.choice == .ravltNano { return "\(general)-\(options.features.rawValue)" }
         return dimensions == known ? established : general
     }
 
@@ -225,6 +232,7 @@ struct InceptionScoreCommand: ParsableCommand, Exemplified {
 
     func run() throws {
         guard splits != nil || !shuffle else { throw ZooError(.usage, "needs --splits", at: "--shuffle") }
+        try require(splits ?? 1, atLeast: 1, "--splits")
         let session = try options.collect([(samples, .logits)])
         let logits = try session.sets[0].features(.logits)
         let rule = splits.map { InceptionSplits.parts($0, shuffleSeed: shuffle ? 2020 : nil) } ?? .adm
@@ -252,6 +260,8 @@ struct KernelDistanceCommand: ParsableCommand, Exemplified {
     @OptionGroup var options: MetricOptions
 
     func run() throws {
+        try require(subsets, atLeast: 1, "--subsets")
+        try require(subsetSize, atLeast: 2, "--subset-size")
         let session = try options.collect([(reference, .pooledFeatures), (samples, .pooledFeatures)])
         let (a, b) = (try session.sets[0].features(.pooled), try session.sets[1].features(.pooled))
         let distance = try KernelDistance(reference: a, samples: b, subsets: subsets, subsetSize: subsetSize)
@@ -276,6 +286,7 @@ struct PrecisionRecallCommand: ParsableCommand, Exemplified {
     @OptionGroup var options: MetricOptions
 
     func run() throws {
+        try require(neighbours, atLeast: 1, "--neighbours")
         let session = try options.collect([(reference, .pooledFeatures), (samples, .pooledFeatures)])
         let found = try PrecisionRecall(
             reference: session.sets[0].features(.pooled), samples: session.sets[1].features(.pooled),
@@ -319,6 +330,13 @@ struct StatisticsCommand: ParsableCommand, Exemplified {
             if !pooledOnly { try add(.spatial, "mu_s", "sigma_s") }
         }
         try session.finish("metrics stats", [])
+    }
+}
+
+/// - Throws: `ZooError` of kind `usage` that names the option.
+private func require(_ value: Int, atLeast least: Int, _ option: String) throws(ZooError) {
+    guard value >= least else {
+        throw ZooError(.usage, "too small a number", at: option, expected: "at least \(least)", found: "\(value)")
     }
 }
 

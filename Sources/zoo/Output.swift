@@ -37,6 +37,18 @@ enum Output {
         }
     }
 
+    /// Refuses a name that promises another format than what is written, or leaves open which one is.
+    ///
+    /// - Throws: `ZooError` of kind `usage`.
+    static func check(_ path: String?, endsIn endings: [String], at option: String) throws(ZooError) {
+        guard let path, !endings.contains(where: path.lowercased().hasSuffix) else { return }
+        let expected =
+            endings.count == 1 ? endings[0] : endings.dropLast().joined(separator: ", ") + " or " + (endings.last ?? "")
+        throw ZooError(
+            .usage, "the name's end " + (endings.count == 1 ? "belongs to another format" : "chooses the format"),
+            at: option, expected: expected, found: path)
+    }
+
     /// The same for several, no two of which may be one file.
     ///
     /// - Throws: `ZooError` of kind `cannotCreate`, or `usage` for a file that is given twice.

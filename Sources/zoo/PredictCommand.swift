@@ -54,6 +54,7 @@ struct PredictCommand: Exemplified {
 
     func run() throws {
         let card = try Registry.card(named: model)
+        try Registry.require(.classify, of: card)
         guard (1...card.classes).contains(topK) else {
             throw ZooError(
                 .usage, "out of range", at: "--top-k", expected: "1...\(card.classes)", found: "\(topK)")

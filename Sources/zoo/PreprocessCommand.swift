@@ -37,11 +37,7 @@ struct PreprocessCommand: Exemplified {
     var std: String?
 
     func run() throws {
-        guard output.hasSuffix(".png") || output.hasSuffix(".safetensors") else {
-            throw ZooError(
-                .usage, "the name's end chooses the format", at: "--output", expected: ".png or .safetensors",
-                found: output)
-        }
+        try Output.check(output, endsIn: [".png", ".safetensors"], at: "--output")
         try Output.check(file: output)
         let card = try model.map { try Registry.card(named: $0).preprocessing }
         var settings = try preprocessing.apply(to: card ?? .ravlt(size: 224))
@@ -53,7 +49,7 @@ struct PreprocessCommand: Exemplified {
             try preprocessor.crop(decoding: $0, limits: limits)
         }
         if case .warned(let warning) = decoded.status { Output.warning("\(warning.naming(file: image))") }
-        if output.hasSuffix(".png") {
+        if output.lowercased().hasSuffix(".png") {
             let png = try ImageEncoder.png(decoded.image)
             try AtomicFile.write(to: output) { try $0.write(png) }
         } else {

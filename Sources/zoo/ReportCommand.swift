@@ -26,6 +26,7 @@ struct ReportCommand: ParsableCommand, Exemplified {
     var output: String
 
     func run() throws {
+        try Output.check(output, endsIn: [".html", ".htm"], at: "--output")
         try Output.check(file: output)
         let files = try results.flatMap(Self.files)
         let reports = try files.flatMap(ResultFile.read)

@@ -19,6 +19,9 @@ extension RunCommand {
         }
         let latents = file.info("latent") == nil ? nil : try file.images("latent", channels: network.latentChannels)
         let images = encodes ? try file.images("image", channels: network.imageChannels) : nil
+        guard latents != nil || tile == nil else {
+            throw ZooError(.usage, "only decoding goes by tiles", at: "--tile", hint: "\(file.name) has no 'latent'")
+        }
         try Output.check(file: output)
         precision.announce(on: runtime.instructionSet)
         var results: [(String, Tensor)] = []
@@ -34,8 +37,10 @@ extension RunCommand {
             let size = [
                 network.latentSize(images.shape[2]), network.latentSize(images.shape[3]), 2 * network.latentChannels,
             ]
-            let moments = try Self.map(images, to: size) { batch, output in
-                try network.encode(batch, into: output, on: runtime)
+            let moments = try blaming("image") {
+                try Self.map(images, to: size) { batch, output in
+                    try network.encode(batch, into: output, on: runtime)
+                }
             }
             results.append(("moments", moments.channelsFirst()))
         }

@@ -66,6 +66,9 @@ struct RunCommand: ParsableCommand, Exemplified {
         let configuration = try config.map(ConfigurationFile.init)
         let file = try SafetensorsFile(path: input)
         let source = try weights.resolve(card).source
+        if tile != nil, card.task != .autoencode {
+            throw ZooError(.usage, "\(card.name) is no autoencoder", at: "--tile")
+        }
         if card.task == .generate { return try runDenoiser(card, source, configuration, file, on: runtime) }
         if card.task == .autoencode { return try runAutoencoder(card, source, configuration, file, on: runtime) }
         if card.task == .features { return try runInception(card, source, configuration, file, on: runtime) }
@@ -73,7 +76,9 @@ struct RunCommand: ParsableCommand, Exemplified {
         let images = try file.images("input", channels: network.inputChannels)
         try Output.check(file: output)
         precision.announce(on: runtime.instructionSet)
-        let pass = try ForwardPass(network, images, batchSize: batchSize, intermediates: intermediates, on: runtime)
+        let pass = try blaming("input") {
+            try ForwardPass(network, images, batchSize: batchSize, intermediates: intermediates, on: runtime)
+        }
         try write(pass.named, card, source)
     }
 
@@ -120,11 +125,13 @@ struct RunCommand: ParsableCommand, Exemplified {
         for first in stride(from: 0, to: batch, by: batchSize) {
             let numbers = Array(first..<min(first + batchSize, batch))
             let size = samples.count / batch
-            let answer = try network(
-                Tensor(
-                    shape: [numbers.count] + samples.shape.dropFirst(),
-                    values: Array(samples.values[first * size..<(first + numbers.count) * size])),
-                timesteps: numbers.map { timesteps[$0] }, condition: condition.selecting(numbers), on: runtime)
+            let own = Tensor(
+                shape: [numbers.count] + samples.shape.dropFirst(),
+                values: Array(samples.values[first * size..<(first + numbers.count) * size]))
+            let answer = try blaming("x, t and y") {
+                try network(
+                    own, timesteps: numbers.map { timesteps[$0] }, condition: condition.selecting(numbers), on: runtime)
+            }
             parts += answer.values
             shape = [batch] + answer.shape.dropFirst()
         }
@@ -137,6 +144,19 @@ struct RunCommand: ParsableCommand, Exemplified {
             return try body()
         } catch let error as ZooError {
             throw configuration.map { error.naming(file: $0.path) } ?? error
+        }
+    }
+
+    /// What a network can't take, none of which the user gave but in the file.
+    ///
+    /// - Parameter tensor: of the file.
+    func blaming<R>(_ tensor: String, _ body: () throws -> R) throws -> R {
+        do {
+            return try body()
+        } catch let error as ZooError where error.kind == .usage && error.location == nil {
+            throw ZooError(
+                .badData, error.problem, file: input, at: tensor, expected: error.expected, found: error.found,
+                hint: error.hint)
         }
     }
 

@@ -109,7 +109,8 @@ import ZooCore
         "kernel nope", "kernel rala --tokens 0", "kernel rala --tokens x", "kernel rala --threads 0",
         "kernel rala --isa sse9", "kernel rala --runs 0", "kernel rala --min-time -1", "kernel gemm --model nope",
         "kernel rala --output xml", "kernel rala --json --output csv", "model", "model nope",
-        "model ravlt-nano --batch 0", "model ravlt-nano --plot a.svg",
+        "model ravlt-nano --batch 0", "model ravlt-nano --batch 1,99999", "model ravlt-nano --plot a.svg",
+        "model ravlt-nano --profile --output csv", "model ravlt-nano --image-size 32,64 --plot a.png",
         "model ravlt-nano --image-size 32,32 --plot a.svg",
         "compare", "nope",
     ])

@@ -78,7 +78,9 @@ import ZooModels
         let output = folder.path("out.safetensors")
         try zooFails(["convert", nano, output, "--model", "ravlt-t"], with: 65, mentioning: nano, "problems")
         #expect(!FileManager.default.fileExists(atPath: output))
-        try zooFails(["convert", nano, folder.path("no/folder/out")], with: 73, mentioning: "no/folder/out")
+        let nowhere = folder.path("no/folder/out.safetensors")
+        try zooFails(["convert", nano, nowhere], with: 73, mentioning: nowhere)
+        try zooFails(["convert", nano, folder.path("out.bin")], with: 64, mentioning: "out.bin", ".safetensors")
     }
 
     /// Weights stored in bf16 are widened when they are read, and serve models of either precision.

@@ -35,6 +35,19 @@ import ZooImage
         }
     }
 
+    @Test func drawsAJPEG() throws {
+        let folder = try TemporaryFolder()
+        let arguments = ["generate", "lit-nano", "--class", "7", "--steps", "10", "--seed", "3", "--quiet", "--output"]
+        try zooSucceeds(arguments + [folder.path("seven.png")])
+        try zooSucceeds(arguments + [folder.path("seven.JPG")])
+        #expect(try bytes(folder.path("seven.JPG")).starts(with: [0xFF, 0xD8, 0xFF]))
+        let (exact, compressed) = (try image(folder.path("seven.png")), try image(folder.path("seven.JPG")))
+        #expect((compressed.height, compressed.width) == (64, 64))
+        let distance = zip(exact.pixels, compressed.pixels).reduce(0) { $0 + abs(Int($1.0) - Int($1.1)) }
+        #expect(Double(distance) / Double(exact.pixels.count) < 3)
+        try zooFails(arguments + [folder.path("seven.gif")], with: 64, mentioning: "--output", ".png, .jpg or .jpeg")
+    }
+
     @Test func reportsTheRun() throws {
         let folder = try TemporaryFolder()
         let object = try zooSucceeds([
@@ -169,7 +182,9 @@ import ZooImage
             mentioning: "d/001.png")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path("d")).isEmpty)
         try zooSucceeds(arguments + ["--output-dir", folder.path("d"), "--npz", folder.path("d/batch.npz")])
-        try zooSucceeds(arguments + ["--output-dir", folder.path("d"), "--npz", folder.path("000001.png")])
+        try zooFails(
+            arguments + ["--output-dir", folder.path("d"), "--npz", folder.path("000001.png")], with: 64,
+            mentioning: "--npz", ".npz")
     }
 
     @Test func refusalsSayWhatIsAllowed() throws {
@@ -273,14 +288,16 @@ import ZooImage
             ["--count", "1000000", "--zoom", "200"] + output, output + ["--output-dir", folder.path("d")],
             ["--shard", "2/2", "--output-dir", folder.path("d")], ["--shard", "1", "--output-dir", folder.path("d")],
             ["--tile", "32"] + output, ["--vae", "sd-vae"] + output,
-            ["lit-t2i-xl-2", "--latents", folder.path("l")],
-            ["lit-t2i-xl-2", "--class", "1", "--latents", folder.path("l")], ["--weights", "seeded:x"] + output,
+            ["lit-t2i-xl-2", "--latents", folder.path("l.safetensors")],
+            ["lit-t2i-xl-2", "--class", "1", "--latents", folder.path("l.safetensors")],
+            ["--weights", "seeded:x"] + output,
         ] {
             try zooFails(["generate"] + arguments, with: 64)
         }
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
         try zooFails(
-            ["generate", "dit-xl-2", "--latents", folder.path("l")], with: 66, mentioning: "DiT-XL-2-256x256.pt")
+            ["generate", "dit-xl-2", "--latents", folder.path("l.safetensors")], with: 66,
+            mentioning: "DiT-XL-2-256x256.pt")
         let untrained = ["generate", "dit-s-8", "--weights", "seeded:1", "--steps", "2"] + output
         try zooFails(untrained, with: 66, mentioning: "sd-vae", "stabilityai/sd-vae-ft-mse")
         try zooFails(untrained + ["--vae", folder.path("none")], with: 66, mentioning: folder.path("none"))

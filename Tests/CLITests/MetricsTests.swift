@@ -134,6 +134,14 @@ import ZooImage
         try fails(["sfid", "digits", "digits", "--features", "ravlt-nano"], with: 64, "spatial")
         try fails(["kid", features, features], with: 65, "at least 1000", "16")
         try fails(["is", features, "--shuffle"], with: 64, "--splits")
+        try fails(["is", features, "--splits", "0"], with: 64, "--splits", "at least 1")
+        try fails(["kid", features, features, "--subsets", "0"], with: 64, "--subsets")
+        try fails(["kid", features, features, "--subset-size", "1"], with: 64, "--subset-size", "at least 2")
+        try fails(["prc", features, features, "--neighbours", "0"], with: 64, "--neighbours")
+        try fails(["fid", features, features, "--batch-size", "0"], with: 64, "--batch-size")
+        try fails(["fid", features, features, "--output-file", folder.path("r.csv")], with: 64, "r.csv", "JSON")
+        try fails(["fid", features, folder.path("none")], with: 66, "none: no dataset")
+        try fails(["fid", features, Fixtures.inPackage("docs/lit-nano.png")], with: 65, "is one image")
         try fails(["stats", Self.reference, "--output", features + "/x.npz"], with: 73, "a.safetensors/x.npz")
     }
 

@@ -249,6 +249,7 @@ extension CompareCommandTests {
         try zooSucceeds(["eval", "--limit", "5", "--output-file", file])
         try zooFails(["report", file], with: 64)
         try zooFails(["report", file, "--output", "/nowhere/p.html"], with: 73)
+        try zooFails(["report", file, "--output", folder.path("p.pdf")], with: 64, mentioning: "p.pdf", ".html")
         #expect(!FileManager.default.fileExists(atPath: page))
     }
 }

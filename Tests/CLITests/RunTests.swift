@@ -230,6 +230,14 @@ import ZooNN
         writer.add("input", shape: [1, 3, 1, 1], [Int64](repeating: 1, count: 3))
         try writer.write(to: folder.path("integer.safetensors"))
         try zooFails(run(folder.path("integer.safetensors")), with: 65, mentioning: "input", "I64")
+        try zooFails(run(good) + ["--tile", "32"], with: 64, mentioning: "--tile", "no autoencoder")
+        // What a network can't take is wrong with the file.
+        try zooFails(
+            [
+                "run", "deit-tiny", "--weights", "seeded:1", "--input",
+                try input(Tensor(zeros: [1, 3, 1, 1]), in: folder),
+                "--output", output,
+            ], with: 65, mentioning: "in.safetensors: input: ")
         #expect(!FileManager.default.fileExists(atPath: output))
     }
 

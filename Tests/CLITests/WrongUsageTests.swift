@@ -61,6 +61,8 @@ import Testing
         predict
         predict ravlt-nano
         predict nope sample:chelsea.png
+        predict sd-vae sample:chelsea.png --weights seeded:1
+        predict lit-nano sample:1445.png
         predict ravlt-nano sample:1445.png --top-k 0
         predict ravlt-nano sample:1445.png --top-k 11
         preprocess
@@ -141,5 +143,31 @@ import Testing
         #expect(result.errors.hasPrefix("zoo: error: "))
         #expect(result.errors.split(separator: "\n").count == 1, "\(result.errors)")
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).isEmpty)
+    }
+
+    /// Weights that are damaged, or not this model's: the numbers are neither printed nor drawn.
+    @Test(arguments: [
+        "predict ravlt-nano sample:1445.png", "predict ravlt-nano sample:1445.png --json",
+        "explain mavit-nano sample:1445.png --block 0 --json",
+        "generate --steps 2 --output x.png --latents x.safetensors",
+        "eval lit-nano --count 3 --steps 2 --data digits",
+    ])
+    func refusesAnswersThatAreNoNumbers(line: String) throws {
+        let folder = try TemporaryFolder()
+        let arguments = line.split(separator: " ").map { $0.hasPrefix("x.") ? folder.path(String($0)) : String($0) }
+        let result = try zoo(arguments + ["--weights", "seeded:1,weight=1e30"], environment: ["ZOO_HOME": folder.path])
+        #expect(result.status == 65 && result.output.isEmpty)
+        #expect(result.errors.contains("no number"), "\(result.errors)")
+        #expect(!FileManager.default.fileExists(atPath: folder.path("x.png")))
+        #expect(!FileManager.default.fileExists(atPath: folder.path("x.safetensors")))
+    }
+
+    @Test func saysThatLogitsAreNoNumbers() throws {
+        let folder = try TemporaryFolder()
+        let result = try zoo(
+            ["eval", "ravlt-nano", "--limit", "4", "--quiet", "--weights", "seeded:1,weight=1e30"],
+            environment: ["ZOO_HOME": folder.path])
+        #expect(result.status == 0 && result.output.contains("none"))
+        #expect(result.errors.contains("some logits are no numbers"), "\(result.errors)")
     }
 }

@@ -79,6 +79,7 @@ import ZooMetrics
         expect(.badShape) { _ = try GaussianStatistics(mean: [1, 2], covariance: [1, 2, 3]) }
         expect(.notFinite) { _ = try GaussianStatistics(mean: [1], covariance: [.nan]) }
         expect(.notSymmetric) { _ = try GaussianStatistics(mean: [1, 2], covariance: [1, 2, 0, 1]) }
+        expect(.negativeVariance) { _ = try GaussianStatistics(mean: [1, 2], covariance: [1, 0, 0, -1]) }
         let (small, wide) = (try matrix(rows: 4, dimensions: 2), try matrix(rows: 9, dimensions: 3))
         expect(.differentDimensions) {
             _ = try frechetDistance(GaussianStatistics(of: small), GaussianStatistics(of: wide))
