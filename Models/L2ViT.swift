@@ -303,9 +303,7 @@ package struct L2ViTLinearBlock: Sendable {
     package init(_ w: Weights, channels: Int, heads: Int, hidden: Int) {
         func norm(_ name: String) -> LayerNorm { LayerNorm(w[name], channels: channels, epsilon: 1e-5) }
         position = DepthwiseConv2d(w["cpe"][0]["proj"], channels: channels, kernel: 3, residual: true)
-        let mixer = LinearAttention(
-            query: .relu, key: .relu, divisor: .atLeast(100),
-            scale: PackedWeight(w["attn"].tensor("temperature", [heads, 1, 1])))
+        let mixer = LinearAttention.l2vit(scale: PackedWeight(w["attn"].tensor("temperature", [heads, 1, 1])))
         attention = AttentionLayer(qkv: w["attn"], mixer, channels: channels, heads: heads, norm: norm("norm1"))
         localNorm = norm("norm3")
         let local = w["local_mp"]

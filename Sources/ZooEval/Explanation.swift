@@ -177,8 +177,8 @@ public struct Explanation: Sendable {
 
     private typealias Grid = (height: Int, width: Int, classTokens: Int)
 
-    private static func core(named name: String) throws(ZooError) -> AttentionCore {
-        func spelling(_ core: AttentionCore) -> String { "\(core)".replacing(" ", with: "-") }
+    private static func core(named name: String) throws(ZooError) -> EffectiveAttention.Core {
+        func spelling(_ core: EffectiveAttention.Core) -> String { "\(core)".replacing(" ", with: "-") }
         let cores = EffectiveAttention.interchangeable
         guard let core = cores.first(where: { spelling($0) == name.lowercased() }) else {
             throw ZooError(
@@ -200,7 +200,7 @@ public struct Explanation: Sendable {
             throw ZooError(
                 .unavailable,
                 "attention of this kind is not unrolled", at: "block \(block)",
-                expected: "softmax, rala, mala or inline", found: blocks[block].shape,
+                expected: "softmax, rala, mala, inline or linear", found: blocks[block].shape,
                 hint: possible.isEmpty ? "no block of this model can" : "blocks that can: \(possible)",
                 code: "explain.not-unrollable")
         }

@@ -22,10 +22,51 @@ package struct EffectiveAttention {
         case mean
     }
 
+    /// What gives the weights.
+    package enum Core: Sendable {
+        case attention(AttentionCore)
+        case linear(LinearAttention)
+    }
+
+    /// An attention of a network: its core and what that is given.
+    package struct Source {
+        package let core: Core
+        fileprivate let arguments: ck_attention_args
+
+        package init(_ call: AttentionCall) {
+            core = .attention(call.core)
+            arguments = call.arguments
+        }
+
+        /// `nil` unless the heads lie side by side, with as many features as values.
+        package init?(_ call: ck_linear_attention_args) {
+            let strides = [call.q_strides, call.k_strides, call.v_strides]
+            guard call.features == call.value_dim, call.heads == 1 || strides.allSatisfy({ $0.head == call.features })
+            else { return nil }
+            core = .linear(LinearAttention(of: call))
+            var arguments = ck_attention_args()
+            (arguments.batch, arguments.heads, arguments.head_dim) = (call.batch, call.heads, call.features)
+            (arguments.tokens, arguments.key_tokens) = (call.tokens, call.key_tokens)
+            (arguments.q, arguments.q_stride) = (call.q, call.q_strides.row)
+            (arguments.k, arguments.k_stride) = (call.k, call.k_strides.row)
+            (arguments.v, arguments.v_stride) = (call.v, call.v_strides.row)
+            self.arguments = arguments
+        }
+
+        /// `nil` for a call that cannot be unrolled.
+        fileprivate init?(_ call: some KernelCall) {
+            switch call {
+            case let call as AttentionCall: self.init(call)
+            case let call as ck_linear_attention_args: self.init(call)
+            default: return nil
+            }
+        }
+    }
+
     /// What changes in the block before its attention is unrolled.
     package struct Change: Sendable {
         /// Another core on the same queries and keys; `nil` for the block's own.
-        package var core: AttentionCore?
+        package var core: Core?
         /// Multiplied into the queries.
         package var queryScale: Float = 1
 
@@ -75,11 +116,12 @@ package struct EffectiveAttention {
     }
 
     /// The cores that take the same arguments, so that one can stand in for another.
-    package static let interchangeable: [AttentionCore] =
-        [.softmax, .rala, .mala] + InLineKernel.allCases.map { .inline($0) }
+    package static let interchangeable: [Core] =
+        ([.softmax, .rala, .mala] + InLineKernel.allCases.map { .inline($0) }).map { .attention($0) }
+        + [.linear(.l2vit())]
 
     /// The core that was unrolled.
-    package let core: AttentionCore
+    package let core: Core
     /// Queries; with windows those of the whole grid.
     package let tokens: Int
     /// Keys, likewise.
@@ -91,12 +133,12 @@ package struct EffectiveAttention {
     package let keys: [Float]
     package let values: [Float]
 
-    /// Unrolls the first batch element of a call.
+    /// Unrolls the first batch element of an attention.
     ///
-    /// - Precondition: another core than the call's takes its arguments: see `AttentionProbe.Block.isPlain`.
+    /// - Precondition: another core than the attention's takes its arguments: see `AttentionProbe.Block.isPlain`.
     /// - Parameter runtime: unobserved meanwhile.
-    package init(of call: AttentionCall, query: Query, change: Change = Change(), on runtime: Runtime) {
-        var arguments = call.arguments
+    package init(of source: Source, query: Query, change: Change = Change(), on runtime: Runtime) {
+        var arguments = source.arguments
         var windows = arguments.windows?.pointee
         windows?.outside_value = nil
         let tokens = windows.map { $0.height * $0.width } ?? arguments.tokens
@@ -106,14 +148,13 @@ package struct EffectiveAttention {
         let observer = runtime.observer
         runtime.observer = nil
         defer { runtime.observer = observer }
-        core = change.core ?? call.core
+        core = change.core ?? source.core
         queries = Self.copy(arguments.q, arguments.q_stride, tokens, channels).map { $0 * change.queryScale }
         keys = Self.copy(arguments.k, arguments.k_stride, keyTokens, channels)
         values = Self.copy(arguments.v, arguments.v_stride, keyTokens, channels)
         self.tokens = tokens
         self.keyTokens = keyTokens
-        // InLine attention takes no rotation.
-        if case .inline = core { arguments.rope = nil }
+        if !core.takesRotation { arguments.rope = nil }
         self.headDim = headDim
         var rows = [[Row]](repeating: [Row](repeating: Row(), count: tokens), count: heads)
         var weights = [[Double]](repeating: [Double](repeating: 0, count: keyTokens), count: heads)
@@ -155,15 +196,19 @@ package struct EffectiveAttention {
     }
 
     private static func run(
-        _ core: AttentionCore, _ arguments: ck_attention_args, _ windows: ck_windows?, on runtime: Runtime
+        _ core: Core, _ arguments: ck_attention_args, _ windows: ck_windows?, on runtime: Runtime
     ) {
-        var arguments = arguments
-        guard let windows else {
-            return runtime.run(AttentionCall(core: core, arguments: arguments), in: "effective attention")
-        }
-        withUnsafePointer(to: windows) { windows in
-            arguments.windows = windows
-            runtime.run(AttentionCall(core: core, arguments: arguments), in: "effective attention")
+        switch core {
+        case .linear(let mixer): mixer(Projections(arguments), into: HeadMap(arguments), on: runtime)
+        case .attention(let core):
+            var arguments = arguments
+            guard let windows else {
+                return runtime.run(AttentionCall(core: core, arguments: arguments), in: "effective attention")
+            }
+            withUnsafePointer(to: windows) { windows in
+                arguments.windows = windows
+                runtime.run(AttentionCall(core: core, arguments: arguments), in: "effective attention")
+            }
         }
     }
 
@@ -180,6 +225,49 @@ package struct EffectiveAttention {
         for (t, token) in tokens.enumerated() {
             for head in 0..<heads { values[(token * heads + head) * headDim + t] = value }
         }
+    }
+}
+
+extension EffectiveAttention.Core: CustomStringConvertible {
+    /// InLine and linear attention take no rotation.
+    fileprivate var takesRotation: Bool {
+        switch self {
+        case .attention(.inline), .linear: false
+        case .attention: true
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .attention(let core): "\(core)"
+        case .linear(let mixer): mixer.isL2ViT ? "l2vit" : "linear"
+        }
+    }
+}
+
+extension HeadMap {
+    fileprivate init(
+        rowsAt base: UnsafePointer<Float>, _ stride: Int, _ tokens: Int, of arguments: ck_attention_args
+    ) {
+        let map = FeatureMap(
+            batch: 1, height: 1, width: tokens, channels: arguments.heads * arguments.head_dim, stride: stride,
+            base: UnsafeMutablePointer(mutating: base))
+        self.init(map, heads: arguments.heads)
+    }
+
+    /// The outputs of one image.
+    fileprivate init(_ arguments: ck_attention_args) {
+        self.init(rowsAt: arguments.out, arguments.out_stride, arguments.tokens, of: arguments)
+    }
+}
+
+extension Projections {
+    /// Those of one image.
+    fileprivate init(_ arguments: ck_attention_args) {
+        self.init(
+            q: HeadMap(rowsAt: arguments.q, arguments.q_stride, arguments.tokens, of: arguments),
+            k: HeadMap(rowsAt: arguments.k, arguments.k_stride, arguments.key_tokens, of: arguments),
+            v: HeadMap(rowsAt: arguments.v, arguments.v_stride, arguments.key_tokens, of: arguments))
     }
 }
 
@@ -219,11 +307,11 @@ package final class AttentionProbe: KernelObserver {
 
     package func observe(_ call: some KernelCall, layer: String, nanoseconds: UInt64) {
         guard call.kind == .attention else { return }
-        let attention = call as? AttentionCall
-        if let chosen, chosen.block == blocks.count, let attention {
-            result = EffectiveAttention(of: attention, query: chosen.query, change: chosen.change, on: runtime)
+        let source = EffectiveAttention.Source(call)
+        if let chosen, chosen.block == blocks.count, let source {
+            result = EffectiveAttention(of: source, query: chosen.query, change: chosen.change, on: runtime)
         }
-        blocks.append(Block(attention?.arguments, shape: call.shape))
+        blocks.append(Block(source?.arguments, shape: call.shape))
     }
 }
 

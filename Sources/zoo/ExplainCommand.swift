@@ -11,7 +11,7 @@ struct ExplainCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "explain", abstract: "Draw what the attention of a block looks at in an image.",
         discussion: """
-            The effective attention of any operator, softmax or linear: the weight that a token's query gives to every \
+            The effective attention of any classifier's operator, softmax or linear: the weight that a token's query gives to every \
             token, found by sending unit values through the block's own queries and keys, without local term and gate. \
             A .png shows the mean over the heads and every head as heat maps, with the relative entropy h (1: all \
             tokens weigh the same) and the largest weight. A .safetensors holds `attention` (1 + heads, rows, columns) \

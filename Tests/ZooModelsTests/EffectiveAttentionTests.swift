@@ -25,19 +25,49 @@ import ZooNN
         }
 
         func attention(
-            _ core: AttentionCore, _ query: EffectiveAttention.Query, _ change: EffectiveAttention.Change = .init(),
-            rope: (height: Int, width: Int)? = nil, windows: ck_windows? = nil, on runtime: Runtime
+            _ core: EffectiveAttention.Core, _ query: EffectiveAttention.Query,
+            _ change: EffectiveAttention.Change = .init(), rope: (height: Int, width: Int)? = nil,
+            windows: ck_windows? = nil, on runtime: Runtime
         ) -> EffectiveAttention {
-            withCall(core, rope: rope, windows: windows, on: runtime) {
-                EffectiveAttention(of: $0, query: query, change: change, on: runtime)
+            // Linear attention has calls of its own kind; here it takes the place of another core.
+            var (own, change) = (AttentionCore.softmax, change)
+            switch core {
+            case .attention(let core): own = core
+            case .linear: change.core = core
+            }
+            return withCall(own, rope: rope, windows: windows, on: runtime) {
+                EffectiveAttention(of: .init($0), query: query, change: change, on: runtime)
             }
         }
 
         /// The core's own output for this case's values.
-        func output(_ core: AttentionCore, on runtime: Runtime) -> [Float] {
-            withCall(core, on: runtime) { call in
-                runtime.run(call, in: "")
-                return Array(UnsafeBufferPointer(start: call.arguments.out, count: tokens * heads * headDim))
+        func output(_ core: EffectiveAttention.Core, on runtime: Runtime) -> [Float] {
+            switch core {
+            case .attention(let core):
+                return withCall(core, on: runtime) { call in
+                    runtime.run(call, in: "")
+                    return Array(UnsafeBufferPointer(start: call.arguments.out, count: tokens * heads * headDim))
+                }
+            case .linear(let mixer):
+                var (q, k, v) = (q, k, v)
+                var output = [Float](repeating: .nan, count: tokens * heads * headDim)
+                func map(_ values: inout [Float], _ body: (HeadMap) -> Void) {
+                    values.withUnsafeMutableBufferPointer {
+                        body(
+                            HeadMap(
+                                FeatureMap(
+                                    batch: 1, height: 1, width: tokens, channels: heads * headDim,
+                                    base: $0.baseAddress!), heads: heads))
+                    }
+                }
+                map(&q) { q in
+                    map(&k) { k in
+                        map(&v) { v in
+                            map(&output) { mixer(Projections(q: q, k: k, v: v), into: $0, on: runtime) }
+                        }
+                    }
+                }
+                return output
             }
         }
 
@@ -76,11 +106,16 @@ import ZooNN
         }
 
         /// The attention of one query by the operators' READMEs, in float64 and without rotation.
-        func row(_ core: AttentionCore, _ head: Int, _ query: Int) -> [Double] {
+        func row(_ core: EffectiveAttention.Core, _ head: Int, _ query: Int) -> [Double] {
             let n = Double(tokens)
             let scale = 1 / Double(headDim).squareRoot()
             let keys = 0..<tokens
             let elu = { (x: Double) in x > 0 ? x + 1 : exp(x) }
+            guard case .attention(let core) = core else {
+                let scores = keys.map { dot(head, query, $0) { max($0, 0) } }
+                let divisor = max(100, scores.reduce(0, +))
+                return scores.map { $0 / divisor }
+            }
             switch core {
             case .softmax:
                 let scores = keys.map { score(head, query, $0) }
@@ -120,7 +155,7 @@ import ZooNN
     private static let cases = [(1, 1, 4), (7, 2, 4), (16, 1, 16), (19, 3, 8), (65, 2, 32)]
 
     @Test(arguments: EffectiveAttention.interchangeable, cases)
-    func fidelityARowIsThatOfTheFormula(_ core: AttentionCore, _ size: (Int, Int, Int)) throws {
+    func fidelityARowIsThatOfTheFormula(_ core: EffectiveAttention.Core, _ size: (Int, Int, Int)) throws {
         let one = Case(tokens: size.0, heads: size.1, headDim: size.2)
         let runtime = try Runtime(threads: 1)
         let query = one.tokens / 2
@@ -128,7 +163,8 @@ import ZooNN
         for (index, head) in attention.heads.enumerated() {
             let expected = one.row(core, index, query)
             #expect(relativeDistance(head.weights, expected) < (core.isSoftmax ? 1e-5 : 1e-4))
-            #expect(head.rows.allSatisfy { abs($0.sum - 1) < 1e-4 })
+            #expect(abs(head.rows[query].sum - expected.reduce(0, +)) < 1e-4)
+            #expect(core.isLinear || head.rows.allSatisfy { abs($0.sum - 1) < 1e-4 })
             #expect(abs(head.rows[query].entropy - entropy(expected)) < 1e-4)
             let negative = expected.reduce(0) { $0 + max(-$1, 0) } / expected.reduce(0) { $0 + abs($1) }
             #expect(abs(head.rows[query].negativeShare - negative) < 1e-4)
@@ -150,7 +186,7 @@ import ZooNN
             outside_key: nil, outside_value: nil)
         func window(_ token: Int) -> [Int] { [(token / 4 + 4) % 5 / 3, (token % 4 + 2) % 4 / 3] }
         for query in 0..<20 {
-            let attention = one.attention(.softmax, .token(query), windows: windows, on: runtime)
+            let attention = one.attention(.attention(.softmax), .token(query), windows: windows, on: runtime)
             let seen = (0..<20).map { window($0) == window(query) }
             for (index, head) in attention.heads.enumerated() {
                 let scores = (0..<20).map { seen[$0] ? one.score(index, query, $0) : 0 }
@@ -162,7 +198,7 @@ import ZooNN
 
     /// Whatever the operator, the matrix times the values is the operator's output.
     @Test(arguments: EffectiveAttention.interchangeable)
-    func fidelityTheMatrixReproducesTheOutput(_ core: AttentionCore) throws {
+    func fidelityTheMatrixReproducesTheOutput(_ core: EffectiveAttention.Core) throws {
         let one = Case(tokens: 21, heads: 2, headDim: 8)
         let runtime = try Runtime(threads: 2)
         let output = one.output(core, on: runtime)
@@ -186,9 +222,10 @@ import ZooNN
     @Test func theMeanIsThatOfAllQueries() throws {
         let one = Case(tokens: 12, heads: 1, headDim: 8)
         let runtime = try Runtime(threads: 1)
-        let rows = (0..<12).map { one.attention(.rala, .token($0), on: runtime).heads[0].weights }
+        let rows = (0..<12).map { one.attention(.attention(.rala), .token($0), on: runtime).heads[0].weights }
         let expected = (0..<12).map { key in rows.reduce(0.0) { $0 + Double($1[key]) } / 12 }
-        #expect(relativeDistance(one.attention(.rala, .mean, on: runtime).heads[0].weights, expected) < 1e-6)
+        #expect(
+            relativeDistance(one.attention(.attention(.rala), .mean, on: runtime).heads[0].weights, expected) < 1e-6)
     }
 
     /// Longer queries sharpen softmax and MALA; a plain linear attention would not notice, RALA hardly does.
@@ -197,7 +234,7 @@ import ZooNN
         let runtime = try Runtime(threads: 1)
         var change = EffectiveAttention.Change()
         change.queryScale = 4
-        for core in [AttentionCore.softmax, .mala] {
+        for core in [EffectiveAttention.Core.attention(.softmax), .attention(.mala)] {
             let plain = one.attention(core, .token(3), on: runtime).heads[0]
             let longer = one.attention(core, .token(3), change, on: runtime).heads[0]
             #expect((longer.weights.max() ?? 0) > 1.5 * (plain.weights.max() ?? 0))
@@ -208,9 +245,9 @@ import ZooNN
         let one = Case(tokens: 12, heads: 2, headDim: 8)
         let runtime = try Runtime(threads: 1)
         var change = EffectiveAttention.Change()
-        change.core = .mala
-        let replaced = one.attention(.softmax, .token(5), change, rope: (3, 4), on: runtime)
-        let direct = one.attention(.mala, .token(5), rope: (3, 4), on: runtime)
+        change.core = .attention(.mala)
+        let replaced = one.attention(.attention(.softmax), .token(5), change, rope: (3, 4), on: runtime)
+        let direct = one.attention(.attention(.mala), .token(5), rope: (3, 4), on: runtime)
         #expect(replaced.heads.map(\.weights) == direct.heads.map(\.weights))
     }
 
@@ -233,6 +270,48 @@ import ZooNN
         #expect(probe.blocks[0].grid?.height == 8 && probe.blocks[0].grid?.width == 8)
     }
 
+    /// Multiplies the linear attentions of a network out and compares with what they answered.
+    private final class Multiplier: KernelObserver {
+        private(set) var distances: [Double] = []
+        private unowned let runtime: Runtime
+
+        init(on runtime: Runtime) { self.runtime = runtime }
+
+        func observe(_ call: some KernelCall, layer: String, nanoseconds: UInt64) {
+            guard let call = call as? ck_linear_attention_args, let source = EffectiveAttention.Source(call) else {
+                return
+            }
+            let token = call.tokens / 2
+            let attention = EffectiveAttention(of: source, query: .token(token), on: runtime)
+            let channels = call.heads * call.value_dim
+            for head in 0..<call.heads {
+                let columns = head * call.value_dim..<(head + 1) * call.value_dim
+                let expected = columns.map { column in
+                    (0..<call.key_tokens).reduce(0.0) {
+                        $0 + Double(attention.heads[head].weights[$1])
+                            * Double(attention.values[$1 * channels + column])
+                    }
+                }
+                let row = call.out + token * call.out_strides.row
+                let difference = zip(columns, expected).reduce(0.0) { max($0, abs(Double(row[$1.0]) - $1.1)) }
+                distances.append(difference / expected.reduce(1e-30) { max($0, abs($1)) })
+            }
+        }
+    }
+
+    /// The linear blocks of L2ViT with their temperatures, seen from outside.
+    @Test func fidelityOfTheLinearBlocksOfL2ViT() throws {
+        let model = try Registry.load(Registry.card(named: "l2vit-tiny"), from: SeededSource(seed: 1))
+        let runtime = try Runtime(threads: 2)
+        let multiplier = Multiplier(on: runtime)
+        runtime.observer = multiplier
+        _ = try model.logits(SeededSource.uniform("images", shape: [1, 64, 48, 3]), on: runtime)
+        runtime.observer = nil
+        // One block in two of [2, 2, 6, 2] with [3, 6, 12, 24] heads.
+        #expect(multiplier.distances.count == 3 + 6 + 3 * 12 + 24)
+        #expect(multiplier.distances.allSatisfy { $0 < 1e-5 }, "\(multiplier.distances.max() ?? 0)")
+    }
+
     private func relativeDistance(_ a: [Float], _ b: [Double]) -> Double {
         let difference = zip(a, b).reduce(0.0) { $0 + (Double($1.0) - $1.1) * (Double($1.0) - $1.1) }
         let norm = b.reduce(0) { $0 + $1 * $1 }
@@ -240,8 +319,9 @@ import ZooNN
     }
 }
 
-extension AttentionCore {
-    fileprivate var isSoftmax: Bool { if case .softmax = self { true } else { false } }
+extension EffectiveAttention.Core {
+    fileprivate var isSoftmax: Bool { if case .attention(.softmax) = self { true } else { false } }
+    fileprivate var isLinear: Bool { if case .linear = self { true } else { false } }
 }
 
 extension InLineKernel {

@@ -14,6 +14,18 @@ package struct LinearAttention: HeadMixer {
         /// Softmax over the tokens for each channel; of keys only, without a divisor.
         case tokenSoftmax
 
+        /// - Parameter ck: one of the kernel's.
+        fileprivate init(_ ck: ck_feature) {
+            self =
+                switch ck {
+                case CK_FEATURE_ELU1: .elu1
+                case CK_FEATURE_RELU: .relu
+                case CK_FEATURE_SILU: .silu
+                case CK_FEATURE_TOKEN_SOFTMAX: .tokenSoftmax
+                default: .identity
+                }
+        }
+
         fileprivate var ck: ck_feature {
             switch self {
             case .identity: CK_FEATURE_IDENTITY
@@ -47,6 +59,27 @@ package struct LinearAttention: HeadMixer {
         self.key = key
         self.divisor = divisor
         self.scale = scale
+    }
+
+    /// The mixer that made a call.
+    package init(of call: ck_linear_attention_args) {
+        let divisor: Divisor =
+            call.lower_bound > -.infinity ? .atLeast(call.lower_bound) : .sum(epsilon: call.epsilon)
+        self.init(
+            query: Feature(call.query_feature), key: Feature(call.key_feature),
+            divisor: call.normalised == 0 ? .none : divisor,
+            scale: call.scale.map { PackedWeight(Array(UnsafeBufferPointer(start: $0, count: call.heads))) })
+    }
+
+    /// L2ViT's, arXiv 2501.16182, whose divisor is at least 100.
+    ///
+    /// - Parameter scale: the learned temperature of each head; `nil` for 1.
+    package static func l2vit(scale: PackedWeight? = nil) -> LinearAttention {
+        LinearAttention(query: .relu, key: .relu, divisor: .atLeast(100), scale: scale)
+    }
+
+    package var isL2ViT: Bool {
+        if case (.relu, .relu, .atLeast(100)) = (query, key, divisor) { true } else { false }
     }
 
     package func callAsFunction(_ x: Projections, into output: HeadMap, on runtime: Runtime) {

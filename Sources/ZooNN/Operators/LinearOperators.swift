@@ -18,8 +18,7 @@ extension Operator {
         "l2vit", "temperature * relu(q) . sum of relu(k) v / max(relu(q) . sum of relu(k), 100), arXiv 2501.16182",
         inputs: [Input("temperature", shape: "(heads, 1, 1)", summary: "one factor per head")],
         mixer: { (arguments, shape) throws(ZooError) in
-            let temperature = PackedWeight(try arguments.values("temperature", [shape.heads, 1, 1]))
-            return LinearAttention(query: .relu, key: .relu, divisor: .atLeast(100), scale: temperature)
+            LinearAttention.l2vit(scale: PackedWeight(try arguments.values("temperature", [shape.heads, 1, 1])))
         })
 
     static let lionLit = mixing(
