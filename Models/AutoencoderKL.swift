@@ -120,7 +120,8 @@ public struct Autoencoder: Network {
     ///
     /// - Parameters:
     ///   - images: [batch, height, width, 3], -1...1
-    ///   - moments: [batch, height / 8, width / 8, 8], sides rounded down: means, then logarithms of variances.
+    ///   - moments: [batch, height / 8, width / 8, 8], sides rounded down: means, then logarithms of variances, which
+    ///     `LatentDistribution` takes apart.
     /// - Throws: `ZooError` of kind `usage` for images of another shape or smaller than one latent pixel, and for a network
     ///   without encoder.
     public func encode(

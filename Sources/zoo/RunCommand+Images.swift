@@ -4,8 +4,26 @@ import ZooImage
 import ZooModels
 import ZooNN
 
+extension SafetensorsFile {
+    /// `noise` for the latents of images, where the file has it.
+    ///
+    /// - Throws: `ZooError` of kind `badData` that names file and tensor.
+    fileprivate func noise(for images: Tensor, _ network: Autoencoder) throws -> Tensor? {
+        guard info("noise") != nil else { return nil }
+        let noise = try self.images("noise", channels: network.latentChannels)
+        let size = images.shape.dropFirst(2).map { network.latentSize($0) }
+        let expected = [images.shape[0], network.latentChannels] + size
+        guard noise.shape == expected else {
+            throw ZooError(
+                .badData, "tensor has another shape", file: name, at: "noise", expected: "\(expected)",
+                found: "\(noise.shape)")
+        }
+        return noise
+    }
+}
+
 extension RunCommand {
-    /// `latent` to `image`, `image` to `moments`.
+    /// `latent` to `image`, `image` to `moments`; with `noise` to `sample` too.
     func runAutoencoder(
         _ card: ModelCard, _ source: any TensorSource, _ configuration: ConfigurationFile?, _ file: SafetensorsFile,
         on runtime: Runtime
@@ -22,6 +40,7 @@ extension RunCommand {
         guard latents != nil || tile == nil else {
             throw ZooError(.usage, "only decoding goes by tiles", at: "--tile", hint: "\(file.name) has no 'latent'")
         }
+        let noise = try images.flatMap { try file.noise(for: $0, network) }
         try Output.check(file: output)
         precision.announce(on: runtime.instructionSet)
         var results: [(String, Tensor)] = []
@@ -43,6 +62,10 @@ extension RunCommand {
                 }
             }
             results.append(("moments", moments.channelsFirst()))
+            if let noise {
+                let sample = try LatentDistribution(moments: moments).sample(noise: noise.channelsLast())
+                results.append(("sample", sample.channelsFirst()))
+            }
         }
         try write(results, card, source)
     }

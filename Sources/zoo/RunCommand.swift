@@ -18,8 +18,8 @@ struct RunCommand: ParsableCommand, Exemplified {
             A diffusion model reads samples `x` (B, C, H, W), timesteps `t` (B) and classes `y` (B), or for captions \
             `caption` (B, T, C) and `mask` (B, T), and writes `output` (B, 2C, H, W).
 
-            An autoencoder decodes `latent` (B, 4, h, w) to `image` and encodes `image` (B, 3, H, W) to `moments`. \
-            fid-inception reads `images` (B, 3, H, W) in 0...255 and writes `pool3`, `spatial`, `logits` and \
+            An autoencoder decodes `latent` (B, 4, h, w) to `image` and encodes `image` (B, 3, H, W) to `moments`, \
+            means and logarithms of variances; with `noise` (B, 4, H/8, W/8) it draws `sample` from them. fid-inception reads `images` (B, 3, H, W) in 0...255 and writes `pool3`, `spatial`, `logits` and \
             `logits_unbiased`.
             """)
 

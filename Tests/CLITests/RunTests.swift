@@ -38,6 +38,32 @@ import ZooNN
         }
     }
 
+    /// An image and noise to moments and the latents drawn from them.
+    @Test func fidelityOfDrawnLatents() throws {
+        let folder = try TemporaryFolder()
+        let golden = try SafetensorsFile(path: Fixtures.path("vae/tiny.case.safetensors"))
+        let noise = SeededSource.uniform("noise", shape: [1, 4, 3, 4])
+        func run(_ noise: Tensor, _ output: String) throws -> [String] {
+            var writer = SafetensorsWriter()
+            writer.add("image", try golden.tensor("input"))
+            writer.add("noise", noise)
+            try writer.write(to: folder.path("in.safetensors"))
+            return [
+                "run", "sd-vae", "--weights", "seeded:1", "--config", Fixtures.path("vae/tiny.json"), "--input",
+                folder.path("in.safetensors"), "--output", output,
+            ]
+        }
+        try zooSucceeds(run(noise, folder.path("out.safetensors")))
+        let file = try SafetensorsFile(path: folder.path("out.safetensors"))
+        #expect(Set(file.names) == ["moments", "sample"])
+        let (mean, deviation) = (try golden.float64s(of: "mean"), try golden.float64s(of: "std"))
+        let expected = mean.indices.map { mean[$0] + deviation[$0] * Double(noise.values[$0]) }
+        #expect(relativeL2(try file.tensor("sample").values, expected) < 1e-6)
+        try zooFails(
+            run(Tensor(zeros: [1, 4, 3, 3]), folder.path("none.safetensors")), with: 65, mentioning: "noise",
+            "[1, 4, 3, 4]")
+    }
+
     @Test(arguments: families, ["tiny", "tiny_linear"])
     func fidelityOfClassifiers(family: (String, String), network: String) throws {
         let folder = try TemporaryFolder()

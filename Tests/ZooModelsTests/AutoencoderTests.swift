@@ -105,12 +105,21 @@ import ZooNN
                 check("moments", FeatureMap(batch: 1, height: 3, width: 4, channels: 8, base: base))
             }
         }
+        let posterior = try LatentDistribution(moments: Tensor(shape: [1, 3, 4, 8], values: moments))
+        for (name, values) in [
+            ("mean", posterior.mean), ("logvar", posterior.logVariance), ("std", posterior.standardDeviation),
+        ] {
+            let distance = Self.distance(
+                values.channelsFirst().values, try tensors.float64s(of: name), json, name)
+            #expect(distance <= 1, "\(name): \(distance)")
+        }
         // dec.norm_out is computed inside the convolution after it.
         let expected = tensors.names.filter { $0.hasPrefix("dec.") || $0.hasPrefix("enc.") || $0 == "image" }
         #expect(Set(expected).subtracting(["dec.norm_out"]).subtracting(seen).isEmpty, "\(seen)")
         #expect(seen.contains("moments"))
     }
 
+    /// Without the reference, which takes minutes; it computes the tiny network, which has every layer.
     @Test(arguments: InstructionSet.available.filter { $0 != .ref })
     func fidelityAtFullSize(isa: InstructionSet) throws {
         let (tensors, json) = try Self.golden("sd-vae")
@@ -124,6 +133,25 @@ import ZooNN
         let encoding = Self.distance(
             moments.channelsFirst().values, try tensors.float64s(of: "moments"), json, "moments")
         #expect(encoding <= 1, "encode: \(encoding)")
+    }
+
+    /// Logarithms of variances far outside and within -30...20, two channels.
+    @Test func fidelityOfTheLatentDistribution() throws {
+        let moments = Tensor(shape: [1, 1, 3, 4], values: [1, -2, 0.5, -1, 3, 4, 1000, -1000, 5, 6, 20, -30])
+        let posterior = try LatentDistribution(moments: moments)
+        #expect(posterior.mean == Tensor(shape: [1, 1, 3, 2], values: [1, -2, 3, 4, 5, 6]))
+        #expect(posterior.logVariance.values == [0.5, -1, 20, -30, 20, -30])
+        let deviations = [exp(0.25), exp(-0.5), exp(10), exp(-15), exp(10), exp(-15)]
+        #expect(relativeL2(posterior.standardDeviation.values, deviations) < 1e-7)
+        let noise: [Float] = [1, -1, 0.5, 2, -0.25, 0]
+        let expected = deviations.indices.map { Double(posterior.mean.values[$0]) + deviations[$0] * Double(noise[$0]) }
+        let sample = try posterior.sample(noise: Tensor(shape: [1, 1, 3, 2], values: noise))
+        #expect(zip(sample.values, expected).allSatisfy { abs(Double($0) - $1) <= 2e-7 * max(1, abs($1)) })
+        #expect(try posterior.sample(noise: Tensor(zeros: [1, 1, 3, 2])) == posterior.mean)
+        for shape in [[1, 1, 2, 3], [1, 3, 4]] {
+            #expect(throws: ZooError.self) { try LatentDistribution(moments: Tensor(zeros: shape)) }
+        }
+        #expect(throws: ZooError.self) { try posterior.sample(noise: Tensor(zeros: [1, 3, 1, 2])) }
     }
 
     @Test func namesAndSizeEqualThePublishedOnes() throws {
