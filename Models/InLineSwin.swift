@@ -5,7 +5,8 @@ import ZooNN
 ///
 /// - Code: `models/inline_swin.py`. Patch merging stands at the end of a stage there and in the names of the checkpoint.
 /// - InLine blocks ignore the mask of shifted windows; every window predicts its own filters. In the published models
-///   their windows cover the map.
+///   their windows cover the map. Smaller ones, as no published model has, are the exception to windows by index
+///   arithmetic: they are copied out of the map and back.
 /// - The official code takes images of the size it was built for. Here every size works whose maps are even where they
 ///   are merged and made of whole windows; a window is never larger than the map, on each axis.
 public enum InLineSwin {
