@@ -309,6 +309,29 @@ extension CompareCommandTests {
         }
     }
 
+    /// The blocks of L2ViT, softmax in windows and linear, and each other's operators on the linear one.
+    @Test func blocksOfL2ViTAreUnrolled() throws {
+        func results(_ arguments: [String]) throws -> [String: Any] {
+            let object = try zooSucceeds(
+                ["explain", "l2vit-tiny", Self.digit, "--image-size", "32", "--weights", "seeded:1", "--json"]
+                    + arguments
+            ).json()
+            return try #require(object["results"] as? [String: Any])
+        }
+        let linear = try results(["--block", "1"])
+        #expect(linear["operator"] as? String == "l2vit" && linear["grid"] as? [Int] == [8, 8])
+        #expect((linear["heads"] as? [Any])?.count == 3)
+        let windows = try results(["--block", "0"])
+        #expect(windows["operator"] as? String == "softmax")
+        let softmax = try results(["--block", "1", "--operator", "softmax"])
+        let sum = try #require((softmax["mean"] as? [String: Any])?["row_sum"] as? Double)
+        #expect(softmax["operator"] as? String == "softmax" && abs(sum - 1) < 1e-5)
+        let other = try zooSucceeds(
+            ["explain", "mavit-nano", Self.digit, "--json", "--block", "0", "--operator", "l2vit"]
+        ).json()
+        #expect((other["results"] as? [String: Any])?["operator"] as? String == "l2vit")
+    }
+
     @Test(arguments: [
         "--block 5", "--block -1", "--token 9,9", "--token 1", "--token class", "--head 7", "--operator nope",
         "--query-scale 0", "--query-scale nan", "--output x.bmp",
