@@ -366,6 +366,63 @@ import ZooNN
         }
     }
 
+    /// The recorded values are of float32 arithmetic, whose frequencies and angles are rounded: an error of the angle,
+    /// which grows with the timestep.
+    @Test(.enabled(if: Fixtures.hasShared), arguments: [256, 10, 7])
+    func fidelityOfTimestepFeatures(width: Int) throws {
+        let tensors = try SafetensorsFile(path: try #require(Fixtures.shared("golden/dit/ops.case.safetensors")))
+        let timesteps = try tensors.tensor("timestep_embedding.t").values
+        let expected = try tensors.tensor("timestep_embedding.\(width)").values
+        #expect(expected.count == timesteps.count * width)
+        for (row, timestep) in timesteps.enumerated() {
+            var features = [Float](repeating: .nan, count: width)
+            features.withUnsafeMutableBufferPointer {
+                TimestepFeatures.fill($0.baseAddress!, width: width, timestep: timestep)
+            }
+            let error = largestDistance(features, Array(expected[row * width..<(row + 1) * width]))
+            #expect(error <= 0x1p-24 + Double(timestep) * 0x1p-24, "timestep \(timestep): \(error)")
+            if width == 7 { #expect(features[6] == 0) }
+        }
+    }
+
+    /// LiT's attention with its projections.
+    @Test(.enabled(if: Fixtures.hasShared), arguments: InstructionSet.available)
+    func fidelityOfFewHeadModules(isa: InstructionSet) throws {
+        let path = try #require(Fixtures.shared("golden/lit/ops.case.safetensors"))
+        let tensors = try SafetensorsFile(path: path)
+        let json = try Fixtures.json(path.replacing(".case.safetensors", with: ".json"))
+        let cases = try #require(json["cases"] as? [String: [String: Int]])
+        #expect(cases.count == 7)
+        let runtime = try Runtime(threads: 2, instructionSet: isa)
+        for (name, sizes) in cases {
+            let (batch, height) = (try #require(sizes["B"]), try #require(sizes["H"]))
+            let (width, kernel) = (try #require(sizes["W"]), try #require(sizes["kernel"]))
+            let (channels, heads) = (try #require(sizes["C"]), try #require(sizes["heads"]))
+            let w = WeightReader(SeededSource(seed: 1)).root["lit-op"][name]
+            let qkv = Linear(joining: [(w["q"], channels), (w["kv"], 2 * channels)], in: channels)
+            let core = FewHeadAttention(w, heads: heads, headDim: channels / heads, kernel: kernel)
+            let proj = Linear(w["proj"], in: channels, out: channels, kernel: .linear)
+            let shape = [batch, height * width, channels]
+            var x = SeededSource.uniform("lit-op.\(name).x", shape: shape).values.map { 2 * $0 }
+            x.withUnsafeMutableBufferPointer { x in
+                runtime.workspace.scope {
+                    let map = FeatureMap(
+                        batch: batch, height: height, width: width, channels: channels, base: x.baseAddress!)
+                    let packed = map.like(channels: 3 * channels, runtime.workspace)
+                    let mixed = map.like(channels: channels, runtime.workspace)
+                    qkv(map, into: packed, on: runtime)
+                    core(
+                        queries: packed.columns(0..<channels), keys: packed.columns(channels..<2 * channels),
+                        values: packed.columns(2 * channels..<3 * channels), into: mixed, on: runtime)
+                    proj(mixed, into: map, on: runtime)
+                }
+            }
+            let floor = try #require(json.number("noise_floor_fp32_vs_fp64", name, "module_out", "max_abs_diff"))
+            let error = distance(Tensor(shape: shape, values: x), try tensors.tensor("\(name).module_out"))
+            #expect(error <= 4 * floor, "\(name) \(isa): \(error) against \(floor)")
+        }
+    }
+
     @Test(.enabled(if: Fixtures.hasShared), arguments: InstructionSet.available)
     func fidelityOfAttentionModules(isa: InstructionSet) throws {
         let path = try #require(Fixtures.shared("golden/dit/ops.case.safetensors"))
