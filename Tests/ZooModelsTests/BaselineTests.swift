@@ -42,7 +42,7 @@ import ZooNN
 
     @Test(
         arguments: [("deit_tiny_patch16_224", "deit-tiny"), ("swin_tiny_patch4_window7_224", "swin-tiny")],
-        InstructionSet.available.filter { $0 != .ref })
+        InstructionSet.available)
     func fidelityAtFullSize(network: (name: String, model: String), isa: InstructionSet) throws {
         let golden = try Golden(network.name)
         let model = try Registry.load(Registry.card(named: network.name), from: SeededSource(seed: 1))

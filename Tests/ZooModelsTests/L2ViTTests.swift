@@ -61,12 +61,12 @@ import ZooNN
         }
     }
 
-    @Test func fidelityOfTheReleasedSize() throws {
+    @Test(arguments: InstructionSet.available) func fidelityOfTheReleasedSize(isa: InstructionSet) throws {
         let noise = try #require(try Fixtures.json(path("model_L2ViT_Tiny.json")).number("noise_abs"))
         let expected = try SafetensorsFile(path: path("model_L2ViT_Tiny.case.safetensors")).tensor("output").values
         let model = try Registry.load(Registry.card(named: "l2vit-tiny"), from: SeededSource(seed: 1))
-        let pass = try run(model, seededImages([1, 3, 224, 224]), on: Runtime(threads: 2))
-        expectClose(pass.logits, expected, noise: noise, "logits")
+        let pass = try run(model, seededImages([1, 3, 224, 224]), on: Runtime(threads: 2, instructionSet: isa))
+        expectClose(pass.logits, expected, noise: noise, "logits \(isa)")
     }
 
     @Test func tensorNamesEqualTheManifest() throws {
