@@ -1,6 +1,7 @@
 import Foundation
 import ZooCore
 import ZooIO
+import ZooNN
 
 /// The results of several models on one dataset, best first: what `zoo eval --all` gives.
 public struct Leaderboard: Codable, Sendable {
@@ -19,6 +20,8 @@ public struct Leaderboard: Codable, Sendable {
         public let withoutWeights: [String]
         /// Models that were left out because they have other classes than the dataset.
         public let otherClasses: [String]
+        /// Models that were left out because they do not classify; `nil` in files of earlier versions.
+        public let otherTasks: [String]?
     }
 
     /// A model whose evaluation did not come to its end.
@@ -40,12 +43,12 @@ public struct Leaderboard: Codable, Sendable {
 
     public init(
         _ reports: [EvaluationReport], failures: [Failure], withoutWeights: [String], otherClasses: [String],
-        commandLine: String
+        otherTasks: [String], commandLine: String
     ) {
         self.commandLine = commandLine
         results = Results(
             models: reports.sorted(by: Self.precedes), failures: failures, withoutWeights: withoutWeights,
-            otherClasses: otherClasses)
+            otherClasses: otherClasses, otherTasks: otherTasks)
     }
 
     /// Whether `a` stands above `b`: a higher accuracy, and what has none stands last.
@@ -88,6 +91,12 @@ public enum ResultFile {
     private struct Head: Decodable {
         let schemaVersion: Int
         let command: String
+        let model: Model?
+
+        struct Model: Decodable {
+            let name: String?
+            let task: String?
+        }
     }
 
     /// The results in a JSON file of `zoo eval` or `zoo eval --all`, in the file's order.
@@ -103,6 +112,11 @@ public enum ResultFile {
                 throw ZooError(.badData, "unknown schema version", expected: "1", found: "\(head.schemaVersion)")
             }
             switch head.command {
+            case "eval" where head.model?.task == ModelTask.generate.rawValue:
+                throw ZooError(
+                    .badData, "a generator's result has no accuracy to show or compare",
+                    expected: "zoo eval of a classifier", found: head.model?.name ?? "a generator",
+                    hint: "its distances, precision and recall stand in the file itself")
             case "eval": return [try decoder.decode(EvaluationReport.self, from: data).checked()]
             case Leaderboard.commandName:
                 return try decoder.decode(Leaderboard.self, from: data).results.models.map { try $0.checked() }

@@ -7,6 +7,11 @@ import ZooIO
 import ZooModels
 import ZooNN
 
+/// The tasks whose models one leaderboard can rank.
+enum RankedTask: String, ExpressibleByArgument, CaseIterable {
+    case classify
+}
+
 struct EvalCommand: Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "eval",
@@ -19,7 +24,7 @@ struct EvalCommand: Exemplified {
             Of a generator, such as lit-nano, --count samples are drawn as zoo generate draws them, the classes in \
             turn, and compared with the dataset: distance, precision and recall, and how many a classifier recognises.
 
-            With --all every model that has weights and the dataset's classes is evaluated in a process of its own, and \
+            With --all every classifier that has weights and the dataset's classes is evaluated in a process of its own, and \
             a leaderboard is printed. The result of each lies in the folder --results; with --resume, those that are \
             there already are not computed again.
             """)
@@ -29,11 +34,11 @@ struct EvalCommand: Exemplified {
     @Argument(help: "The model, such as ravlt-t (default: ravlt-nano).", completion: .models)
     var model: String?
 
-    @Flag(help: "Evaluate every model that has weights and print a leaderboard.")
+    @Flag(help: "Evaluate every classifier that has weights and print a leaderboard.")
     var all = false
 
-    @Option(help: "With --all: only models for this task.")
-    var task: ModelTask?
+    @Option(help: "With --all: only models for this task; generators are measured by their names, one by one.")
+    var task: RankedTask?
 
     @Option(
         help: "With --all: the folder for each model's result (default: one under $ZOO_HOME/results).",

@@ -20,6 +20,8 @@ struct EvalSeries {
         var failures: [Leaderboard.Failure] = []
         var withoutWeights: [ModelCard] = []
         var otherClasses: [ModelCard] = []
+        /// Models without an accuracy.
+        let otherTasks = Registry.cards.filter { $0.task != .classify }
     }
 
     /// What an earlier run with the same fingerprint has left of one model.
@@ -42,9 +44,6 @@ struct EvalSeries {
     init(_ command: EvalCommand) throws {
         guard let data = command.data else {
             throw ZooError(.usage, "--all needs a dataset that all models are measured on", at: "--data")
-        }
-        guard command.task ?? .classify == .classify else {
-            throw ZooError(.usage, "zoo eval measures classifiers", at: "--task", expected: "classify")
         }
         if let weights = command.weights.weights, !weights.hasPrefix("seeded:") {
             throw ZooError(
@@ -108,7 +107,8 @@ struct EvalSeries {
         }
         let board = Leaderboard(
             reports, failures: failures, withoutWeights: selection.withoutWeights.map(\.name),
-            otherClasses: selection.otherClasses.map(\.name), commandLine: CommandLineText.current)
+            otherClasses: selection.otherClasses.map(\.name), otherTasks: selection.otherTasks.map(\.name),
+            commandLine: CommandLineText.current)
         try write(board)
         try refuse(failures, of: selection.models.count + selection.failures.count)
     }
@@ -143,6 +143,7 @@ struct EvalSeries {
     private func remark(on selection: Selection) {
         leftOut(selection.withoutWeights, "without weights")
         leftOut(selection.otherClasses, "with other classes than \(dataset.name)")
+        leftOut(selection.otherTasks, "without an accuracy to rank (zoo eval NAME measures a generator)")
         command.report.note("results in \(folder)")
     }
 

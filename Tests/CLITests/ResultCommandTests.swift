@@ -22,6 +22,9 @@ import ZooImage
         #expect(object["command"] as? String == "eval --all")
         #expect(Set(try models(object).compactMap(name)) == ["ravlt-nano", "mavit-nano"])
         #expect(result.errors.contains("models with other classes than digits, of deit, "))
+        #expect(result.errors.contains("models without an accuracy to rank"))
+        let others = try #require((object["results"] as? [String: Any])?["other_tasks"] as? [String])
+        #expect(Set(["dit-nano", "lit-nano", "sd-vae"]).isSubset(of: others) && !others.contains("deit-tiny"))
         // The same as one by one.
         let single = try zooSucceeds(["eval", "mavit-nano", "--data", "digits", "--limit", "60", "--json"]).json()
         let own = try #require(try models(object).first { name($0) == "mavit-nano" })
@@ -126,10 +129,15 @@ import ZooImage
         ["--all"], ["ravlt-nano", "--all", "--data", "digits"], ["--all", "--data", "digits", "--expect", "top1=1"],
         ["--all", "--data", "digits", "--weights", "x.pth"], ["--all", "--data", "digits", "--journal", "j"],
         ["--task", "classify"], ["--results", "r"], ["--all", "--data", "digits", "--json", "--csv"],
-        ["--all", "--data", "digits", "--task", "dream"], ["--all", "--data", "digits", "--task", "detect"],
+        ["--all", "--data", "digits", "--task", "dream"], ["--all", "--data", "digits", "--task", "generate"],
     ])
     func rejectsContradictions(_ arguments: [String]) throws {
         try zooFails(["eval"] + arguments, with: 64)
+    }
+
+    @Test func theHelpOffersTheTasksThatWork() throws {
+        let words = try zooSucceeds(["eval", "--help"]).output.split(whereSeparator: \.isWhitespace)
+        #expect(words.joined(separator: " ").contains("(values: classify)"))
     }
 
     @Test func rejectsWhatNoModelCanDo() throws {
@@ -236,6 +244,15 @@ extension CompareCommandTests {
         let html = try String(contentsOfFile: page, encoding: .utf8)
         #expect(html.components(separatedBy: "<table class=\"board\">").count == 3)
         #expect(html.hasSuffix("</html>\n"))
+    }
+
+    @Test func rejectsTheResultOfAGenerator() throws {
+        let folder = try TemporaryFolder()
+        let (result, page) = (folder.path("lit.json"), folder.path("p.html"))
+        try zooSucceeds(["eval", "lit-nano", "--count", "10", "--steps", "2", "--output-file", result])
+        for command in [["report", result, "--output", page], ["compare", result, result]] {
+            try zooFails(command, with: 65, mentioning: result, "a generator's result", "classifier", "lit-nano")
+        }
     }
 
     @Test func rejectsWhatIsNoResult() throws {

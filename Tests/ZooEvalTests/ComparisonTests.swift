@@ -159,7 +159,7 @@ func digitsReport(
         }
         let board = Leaderboard(
             [report], failures: [.init(model: "x", exitCode: nil, error: "crashed")], withoutWeights: ["y"],
-            otherClasses: [], commandLine: "zoo eval --all")
+            otherClasses: [], otherTasks: ["z"], commandLine: "zoo eval --all")
         try withFile(jsonText(board)) { path in
             let names = try ResultFile.read(path).map(\.model.name)
             #expect(names == ["ravlt-nano"])
@@ -171,6 +171,10 @@ func digitsReport(
         (#"{"schema_version":2,"command":"eval"}"#, "schema version"),
         (#"{"schema_version":1,"command":"list"}"#, "expected zoo eval, found list"),
         (#"{"schema_version":1,"command":"eval"}"#, "is missing"),
+        (
+            #"{"schema_version":1,"command":"eval","model":{"name":"lit-nano","task":"generate"}}"#,
+            "a generator's result"
+        ),
         (#"{"schema_version":1,"command":"eval --all","command_line":"","results":{"models":7}}"#, "wrong type"),
     ])
     func rejectsWhatIsNoResult(_ text: String, _ problem: String) throws {
@@ -204,7 +208,7 @@ func digitsReport(
         let (good, bad) = (try digitsReport { $0.limit = 50 }, try digitsReport(weights: "seeded:1") { $0.limit = 50 })
         let board = Leaderboard(
             [bad, good], failures: [.init(model: "deit-x", exitCode: 65, error: "no such tensor")],
-            withoutWeights: [], otherClasses: [], commandLine: "")
+            withoutWeights: [], otherClasses: [], otherTasks: [], commandLine: "")
         let lines = board.text.split(separator: "\n")
         #expect(lines[1].hasPrefix("ravlt-nano  ") && lines[2].hasPrefix("ravlt-nano (untrained)"))
         #expect(lines[3].hasPrefix("deit-x") && lines[3].contains("failed"))
