@@ -254,14 +254,15 @@ package enum PositionTable {
 
 /// Timesteps as vectors: 256 cosines and sines of them, then two linear layers with SiLU between.
 package struct TimestepEmbedder: Sendable {
-    private static let half = 128
+    /// Of the features that the layers begin with.
+    private static let features = 256
     private let first: Linear
     private let second: Linear
 
     /// - Parameters:
     ///   - first, second: the scopes of the two layers' tensors.
     package init(_ first: Weights, _ second: Weights, width: Int) {
-        self.first = Linear(first, in: 2 * Self.half, out: width, kernel: .linear, activation: .silu)
+        self.first = Linear(first, in: Self.features, out: width, kernel: .linear, activation: .silu)
         self.second = Linear(second, in: width, out: width, kernel: .linear)
     }
 
@@ -273,15 +274,11 @@ package struct TimestepEmbedder: Sendable {
         }
         let embedded = rows(second.outputs)
         workspace.scope {
-            let features = rows(2 * Self.half)
+            let features = rows(Self.features)
             let hidden = rows(first.outputs)
             for row in timesteps.indices {
-                let own = features.base + row * features.stride
-                for index in 0..<Self.half {
-                    let angle = Double(timesteps[row]) * exp(-log(10_000.0) * Double(index) / Double(Self.half))
-                    own[index] = Float(cos(angle))
-                    own[Self.half + index] = Float(sin(angle))
-                }
+                TimestepFeatures.fill(
+                    features.base + row * features.stride, width: Self.features, timestep: timesteps[row])
             }
             first(features, into: hidden, on: runtime)
             second(hidden, into: embedded, on: runtime)
