@@ -77,10 +77,11 @@ public enum FeatureResizing: String, Sendable, CaseIterable, Codable {
         return (0..<output).map { place(Float($0) * scale, input) }
     }
 
-    /// The centre of sample o lies at `(o + 1/2) in / out`.
+    /// The centre of sample o lies at `(o + 1/2) in / out`: one multiply-add with a single rounding, as PyTorch's is
+    /// compiled.
     private static func centreAxis(_ input: Int, _ output: Int) -> [Place] {
         let scale = Float(input) / Float(output)
-        return (0..<output).map { place(max(scale * (Float($0) + 0.5) - 0.5, 0), input) }
+        return (0..<output).map { place(max((-0.5 as Float).addingProduct(scale, Float($0) + 0.5), 0), input) }
     }
 
     private static func place(_ position: Float, _ input: Int) -> Place {

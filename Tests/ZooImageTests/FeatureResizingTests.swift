@@ -18,7 +18,8 @@ import ZooImage
     func fidelityOfTheThreeResizes(name: String) throws {
         let image = try image(name)
         for (resizing, key, tolerance) in [
-            (FeatureResizing.tensorflow, "tf1", Float(0)), (.clean, "pil_bicubic_f", 0), (.torch, "torch", 1e-3),
+            // PyTorch's sums may be rounded in another order: two units in the last place of 255.
+            (FeatureResizing.tensorflow, "tf1", Float(0)), (.clean, "pil_bicubic_f", 0), (.torch, "torch", 3.1e-5),
         ] {
             let expected = try tensors.tensor("\(name).\(key)")
             let found = resizing.resized(image, height: expected.shape[0], width: expected.shape[1])

@@ -110,8 +110,7 @@ import ZooNN
                 let input = resizing.networkInput(try image(name), size: 299)
                 let found = try run(network, [input], on: runtime)
                 let distance = try distance(found.pool3, "\(name).\(key).pool3")
-                // PyTorch's coordinates are rounded in another order than the formula says: 1e-3 of 255 at the input.
-                #expect(distance <= (resizing == .torch ? 40 : 1), "\(name), \(key): \(distance)")
+                #expect(distance <= 1, "\(name), \(key): \(distance)")
             }
         }
     }
