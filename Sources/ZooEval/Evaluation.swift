@@ -221,7 +221,7 @@ public struct Evaluation {
     /// `limit` samples at even distances, the first one included.
     private static func spread(_ samples: [ImageSample], limit: Int?) -> [ImageSample] {
         guard let limit, limit < samples.count else { return samples }
-        return (0..<limit).map { samples[$0 * samples.count / limit] }
+        return evenlySpread(limit, over: samples.count).map { samples[$0] }
     }
 
     private static func require(_ range: ClosedRange<Int>, _ value: Int?, _ flag: String) throws {
@@ -232,3 +232,6 @@ public struct Evaluation {
                 ? "\(range.lowerBound) or more" : "\(range.lowerBound)...\(range.upperBound)", found: "\(value)")
     }
 }
+
+/// `count` of the numbers below `total` at even distances, 0 included.
+func evenlySpread(_ count: Int, over total: Int) -> [Int] { (0..<count).map { $0 * total / count } }

@@ -17,7 +17,7 @@ public enum FeatureKind: String, Sendable, CaseIterable {
 /// Computes the features by which sets of images are compared.
 public final class FeatureExtractor {
     /// Which network looks at the images.
-    public enum Choice: String, Sendable, CaseIterable {
+    public enum Choice: String, Codable, Sendable, CaseIterable {
         /// The FID Inception.
         case inception
         /// The embedded classifier of digits, for data on which Inception says nothing. Its distances are no FIDs and
@@ -30,6 +30,27 @@ public final class FeatureExtractor {
             case .inception: Inception.card
             case .ravltNano: try Registry.card(named: rawValue)
             }
+        }
+
+        /// What a number of this network's features is called: an established name, such as FID, only for the network
+        /// that it stands for.
+        public func name(_ established: String, _ general: String) -> String {
+            self == .inception ? established : "\(general)-\(rawValue)"
+        }
+    }
+
+    /// What a result says about the network that looked at its images, and about how they came to it.
+    public struct Record: Codable, Sendable, Equatable {
+        public let name: Choice
+        /// `tensorflow`, `torch` or `clean`; else `the network's own`.
+        public let resizing: String
+        /// The side of the crop before that; `nil` for whole images.
+        public let crop: Int?
+        public let weights: WeightsRecord
+
+        /// `inception, resizing tensorflow, crop 256`
+        public var text: String {
+            ([name.rawValue, "resizing \(resizing)"] + (crop.map { ["crop \($0)"] } ?? [])).joined(separator: ", ")
         }
     }
 
@@ -72,6 +93,11 @@ public final class FeatureExtractor {
         self.weights = weights.record()
         self.batchSize = batchSize
         self.runtime = runtime
+    }
+
+    /// - Parameter crop: the side to which images were cropped for it, `nil` for none.
+    public func record(crop: Int?) -> Record {
+        Record(name: choice, resizing: resizing?.rawValue ?? "the network's own", crop: crop, weights: weights)
     }
 
     /// The kinds that the network has.

@@ -15,26 +15,32 @@ public struct MetricInput {
     public let name: String
     private let arrays: (any TensorFile)?
     private let dataset: (any ImageDataset)?
+    /// The side to which images are cropped before anything looks at them.
+    private let crop: Int?
 
     /// Opens what `argument` names.
     ///
+    /// - Parameter crop: the side of `RGBImage.centreCropped(to:limits:)`, the crop with which diffusion models are
+    ///   trained; `nil` for whole images.
     /// - Throws: `ZooError` of kind `missingInput`, or what the readers throw.
-    public static func open(_ argument: String, dataRoot: String? = nil) throws -> MetricInput {
-        if argument.hasSuffix(".npz") { return MetricInput(try NumpyArchive(path: argument)) }
-        if argument.hasSuffix(".safetensors") { return MetricInput(try SafetensorsFile(path: argument)) }
-        return MetricInput(try DatasetCatalog.openImages(argument, dataRoot: dataRoot), name: argument)
+    public static func open(_ argument: String, dataRoot: String? = nil, crop: Int? = nil) throws -> MetricInput {
+        if argument.hasSuffix(".npz") { return MetricInput(try NumpyArchive(path: argument), crop: crop) }
+        if argument.hasSuffix(".safetensors") { return MetricInput(try SafetensorsFile(path: argument), crop: crop) }
+        return MetricInput(try DatasetCatalog.openImages(argument, dataRoot: dataRoot), name: argument, crop: crop)
     }
 
-    public init(_ arrays: any TensorFile) {
+    public init(_ arrays: any TensorFile, crop: Int? = nil) {
         name = arrays.name
         self.arrays = arrays
         dataset = nil
+        self.crop = crop
     }
 
-    public init(_ dataset: any ImageDataset, name: String) {
+    public init(_ dataset: any ImageDataset, name: String, crop: Int? = nil) {
         self.name = name
         arrays = nil
         self.dataset = dataset
+        self.crop = crop
     }
 
     /// What lies beside the images of a data set and is no part of it, the record of generated images aside.
@@ -92,34 +98,85 @@ public struct MetricInput {
 
     private static let images = "arr_0"
 
+    /// Adds images to an archive as the array `arr_0` of bytes (N, H, W, 3), of which the ADM evaluator computes precision
+    /// and recall. They go to the file as they come: memory does not grow with their number.
+    ///
+    /// - Parameters:
+    ///   - count: how many, at even distances in the order of the set.
+    ///   - progress: called with images done and their number.
+    /// - Throws: `ZooError` of kind `usage` if there are fewer; of kind `badData` if there are none, or naming the first
+    ///   that cannot be decoded or is of another size than the first of all.
+    public func addImages(
+        _ count: Int, to archive: inout NumpyWriter, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    ) throws {
+        guard let total = try imageCount() else {
+            throw ZooError(.badData, "holds no images", file: name, at: Self.images, code: "metrics.lacking")
+        }
+        guard count >= 1, count <= total else {
+            throw ZooError(
+                .usage, "the set has no such number of images", file: name, at: "--images", expected: "1...\(total)",
+                found: "\(count)")
+        }
+        let limits = ResourceLimits()
+        let numbers = evenlySpread(count, over: total)
+        var size = (height: 0, width: 0)
+        _ = try forEachBatch(of: 1, only: [numbers[0]], limits: limits) { size = ($0[0].height, $0[0].width) }
+        try archive.add(Self.images, shape: [count, size.height, size.width, 3], UInt8.self) { write in
+            var done = 0
+            _ = try forEachBatch(of: 1, only: numbers, limits: limits) { batch in
+                let image = batch[0]
+                guard (image.height, image.width) == size else {
+                    throw ZooError(
+                        .badData, "images of different sizes cannot go into one array", file: imageName(numbers[done]),
+                        expected: "\(size.height)x\(size.width) pixels as in \(imageName(numbers[0]))",
+                        found: "\(image.height)x\(image.width)", hint: "--crop makes them equal")
+                }
+                try image.pixels.withUnsafeBytes { try write($0) }
+                done += 1
+                progress(done, count)
+            }
+        }
+    }
+
+    /// An image as errors name it.
+    private func imageName(_ number: Int) -> String {
+        dataset.map { "\(name)/\($0.samples[number].id)" } ?? "\(name): \(Self.images)[\(number)]"
+    }
+
     /// Calls `body` with the images in order, `batchSize` at a time.
     ///
+    /// - Parameter numbers: of the images; `nil` for all.
     /// - Returns: the images that were decoded with warnings.
     /// - Throws: `ZooError` that names the first image that cannot be decoded: a metric has no place for failures.
     func forEachBatch(
-        of batchSize: Int, limits: ResourceLimits, _ body: ([RGBImage]) throws -> Void
+        of batchSize: Int, only numbers: [Int]? = nil, limits: ResourceLimits, _ body: ([RGBImage]) throws -> Void
     ) throws -> [Metrics.BadImage] {
         guard let count = try imageCount() else { return [] }
+        let numbers = numbers ?? Array(0..<count)
         var warned: [Metrics.BadImage] = []
         func run(_ image: (Int) throws -> RGBImage) throws {
-            for first in stride(from: 0, to: count, by: batchSize) {
-                try body((first..<min(first + batchSize, count)).map(image))
+            for first in stride(from: 0, to: numbers.count, by: batchSize) {
+                let batch = try numbers[first..<min(first + batchSize, numbers.count)].map { number -> RGBImage in
+                    do {
+                        let whole = try image(number)
+                        return try crop.map { try whole.centreCropped(to: $0, limits: limits) } ?? whole
+                    } catch let error as ZooError {
+                        throw error.naming(file: imageName(number))
+                    }
+                }
+                try body(batch)
             }
         }
         if let dataset {
             try run { index in
                 let sample = dataset.samples[index]
-                do {
-                    let decoded = try dataset.withBytes(of: sample, limit: limits.maxFileBytes) {
-                        try ImageDecoder.decode($0, limits: limits)
-                    }
-                    if case .warned(let error) = decoded.status {
-                        warned.append(.init(id: sample.id, status: .warned, problem: error.description))
-                    }
-                    return decoded.image
-                } catch let error as ZooError {
-                    throw error.naming(file: "\(name)/\(sample.id)")
+                let decoded = try dataset.withBytes(of: sample, limit: limits.maxFileBytes) {
+                    try ImageDecoder.decode($0, limits: limits)
                 }
+                if case .warned(let error) = decoded.status {
+                    warned.append(.init(id: sample.id, status: .warned, problem: error.description))
+                }
+                return decoded.image
             }
         } else if let arrays {
             try arrays.withBytes(of: Self.images) { info, bytes in

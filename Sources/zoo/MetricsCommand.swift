@@ -45,6 +45,12 @@ struct MetricOptions: ParsableArguments {
             """)
     var resize = FeatureResizing.tensorflow
 
+    @Option(
+        help: ArgumentHelp(
+            "First crop images to S x S pixels, as for the training of ADM, DiT and LiT: photographs as a reference.",
+            valueName: "s"))
+    var crop: Int?
+
     @OptionGroup var weights: WeightsOptions
 
     @OptionGroup var root: DataRootOption
@@ -58,22 +64,24 @@ struct MetricOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size must be in 1...4096") }
+        let sizes = 1...Preprocessing.maximumSize
+        guard sizes.contains(crop ?? 1) else { throw ValidationError("--crop must be in \(sizes)") }
         if let file = report.outputFile, file.lowercased().hasSuffix(".csv") {
             throw ValidationError("--output-file \(file): metrics are written as JSON")
         }
     }
 
-    /// Opens the inputs and collects what a metric needs of each; the network is loaded once, and only for images.
+    /// Opens the inputs and collects what a metric needs of each.
     func collect(_ inputs: [(name: String, needs: MetricSet.Needs)]) throws -> MetricSession {
         try Output.check(file: report.outputFile)
         let session = MetricSession(self)
         // All files are opened before hours are spent on the first.
-        let opened = try inputs.map { (try MetricInput.open($0.name, dataRoot: root.dataRoot), $0.needs) }
-        for (input, needs) in opened {
-            report.note(ignored: input.ignored, in: input.name)
-            try session.add(input, needs)
-        }
+        try session.add(inputs.map { (try open($0.name), $0.needs) })
         return session
+    }
+
+    func open(_ name: String) throws -> MetricInput {
+        try MetricInput.open(name, dataRoot: root.dataRoot, crop: crop)
     }
 }
 
@@ -85,17 +93,31 @@ final class MetricSession {
 
     init(_ options: MetricOptions) { self.options = options }
 
-    func add(_ input: MetricInput, _ needs: MetricSet.Needs) throws {
+    /// Collects what a metric needs of each input; the network is loaded once, and only for images.
+    ///
+    /// - Throws: `ZooError` of kind `usage` if no input brings images to crop.
+    func add(_ inputs: [(MetricInput, MetricSet.Needs)]) throws {
+        for (input, needs) in inputs {
+            options.report.note(ignored: input.ignored, in: input.name)
+            try add(input, needs)
+        }
+        if let crop = options.crop, network == nil {
+            throw ZooError(
+                .usage, "all sets bring statistics or features, and no images to crop", at: "--crop", found: "\(crop)")
+        }
+    }
+
+    private func add(_ input: MetricInput, _ needs: MetricSet.Needs) throws {
         let interrupts = Interrupts()
         let progress = ProgressReporter(unit: "images", isQuiet: options.report.quiet)
         defer { progress.finish() }
         sets.append(
             try MetricSet(
-                input, needs, extractor: network, progress: { progress.update(done: $0, total: $1) },
+                input, needs, extractor: loaded, progress: { progress.update(done: $0, total: $1) },
                 shouldStop: { interrupts.isRequested }))
     }
 
-    private func network() throws -> FeatureExtractor {
+    private func loaded() throws -> FeatureExtractor {
         if let extractor { return extractor }
         let weights = try options.weights.resolve(options.features.card())
         let made = try FeatureExtractor(
@@ -106,10 +128,13 @@ final class MetricSession {
         return made
     }
 
+    /// The network that looked at images; `nil` where files brought all features.
+    var network: FeatureExtractor.Record? { extractor?.record(crop: options.crop) }
+
     /// The name of a distance: an established one only for the network that it stands for.
     func name(_ established: String, _ general: String, dimensions: Int, of known: Int) -> String {
-        if extractor?.choice == .ravltNano { return "\(general)-\(options.features.rawValue)" }
-        return dimensions == known ? established : general
+        let name = dimensions == known ? established : general
+        return extractor?.choice.name(name, general) ?? name
     }
 
     /// Prints the numbers, and what they were computed of.
@@ -118,11 +143,7 @@ final class MetricSession {
         let content = MetricReport(
             results: Dictionary(uniqueKeysWithValues: values.map { ($0.name, $0.value) }),
             deviations: deviations.isEmpty ? nil : deviations, sets: sets.map(\.source),
-            network: extractor.map {
-                MetricReport.Network(
-                    name: $0.choice.rawValue, resizing: $0.resizing?.rawValue ?? "the network's own",
-                    weights: $0.weights)
-            })
+            network: network)
         let json = JSONReport(command: command, content: content)
         if let file = options.report.outputFile { try Output.write(jsonText(json), toFile: file) }
         if options.report.json {
@@ -151,18 +172,12 @@ final class MetricSession {
 
 /// The JSON of a metric.
 private struct MetricReport: Encodable {
-    struct Network: Encodable {
-        let name: String
-        let resizing: String
-        let weights: WeightsRecord
-    }
-
     let results: [String: Double]
     let deviations: [String: Double]?
     /// The reference first, where there is one.
     let sets: [MetricSet.Source]
     /// `nil` where files brought all features.
-    let network: Network?
+    let network: FeatureExtractor.Record?
 }
 
 struct FrechetCommand: ParsableCommand, Exemplified {
@@ -300,26 +315,32 @@ struct StatisticsCommand: ParsableCommand, Exemplified {
     static let configuration = CommandConfiguration(
         commandName: "stats", abstract: "Write the statistics of a set as a reference file.",
         discussion: """
-            Writes mu, sigma, mu_s and sigma_s of a set of images, or with --pooled-only mu and sigma alone: the layouts \
-            of the ADM evaluator and of pytorch-fid. \(MetricOptions.sets)
+            Writes mu, sigma, mu_s and sigma_s, or with --pooled-only mu and sigma alone, as pytorch-fid does: what zoo \
+            metrics fid and sfid need. The ADM evaluator and precision and recall also need images: with --images they \
+            are stored as arr_0, bytes (N, H, W, 3), as in ADM's own references, which have 10000. \(MetricOptions.sets)
             """)
 
     static let examples = [
         "zoo metrics stats digits-train --features ravlt-nano --pooled-only --output digits.npz",
         "zoo generate lit-nano --count 20 --steps 20 --output-dir drawn && "
-            + "zoo metrics stats drawn --features ravlt-nano --pooled-only --output drawn.npz",
+            + "zoo metrics stats drawn --features ravlt-nano --pooled-only --images 20 --output drawn.npz",
     ]
 
     @Argument(help: "The set.") var set: String
     @Option(help: "The .npz file to write.", completion: .file(extensions: ["npz"])) var output: String
     @Flag(help: "Without the statistics of sFID.") var pooledOnly = false
+    @Option(help: "Also store so many images of one size, spread evenly over the set.") var images: Int?
     @OptionGroup var options: MetricOptions
 
     func run() throws {
-        try Output.check(file: output)
+        try Output.check(files: output, options.report.outputFile)
         let needs: MetricSet.Needs = pooledOnly ? .pooledStatistics : [.pooledStatistics, .spatialStatistics]
-        let session = try options.collect([(set, needs)])
+        let input = try options.open(set)
+        let session = MetricSession(options)
         try NumpyWriter.write(to: output) { writer in
+            // First, because images may not fit together and features take hours.
+            if let images { try store(images, of: input, in: &writer) }
+            try session.add([(input, needs)])
             func add(_ kind: FeatureKind, _ mean: String, _ covariance: String) throws {
                 let statistics = try session.sets[0].statistics(kind)
                 let size = statistics.dimensions
@@ -330,6 +351,12 @@ struct StatisticsCommand: ParsableCommand, Exemplified {
             if !pooledOnly { try add(.spatial, "mu_s", "sigma_s") }
         }
         try session.finish("metrics stats", [])
+    }
+
+    private func store(_ count: Int, of input: MetricInput, in archive: inout NumpyWriter) throws {
+        let progress = ProgressReporter(unit: "images stored", isQuiet: options.report.quiet)
+        defer { progress.finish() }
+        try input.addImages(count, to: &archive) { progress.update(done: $0, total: $1) }
     }
 }
 

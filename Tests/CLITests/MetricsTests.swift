@@ -102,6 +102,66 @@ import ZooImage
         #expect(found["precision"] == 1 && found["recall"] == 1)
     }
 
+    /// Photographs of several sizes and shapes, and what the official code makes of them, in a folder each.
+    private func photographs(_ folder: TemporaryFolder) throws -> (whole: String, cropped: String, pixels: [UInt8]) {
+        let golden = try SafetensorsFile(path: Fixtures.path("metrics/resize.case.safetensors"))
+        var pixels: [UInt8] = []
+        for (kind, place) in [("u8", "whole"), ("out", "cropped")] {
+            try FileManager.default.createDirectory(atPath: folder.path(place), withIntermediateDirectories: true)
+            for name in ["a", "b", "c", "d", "e"] {
+                let shape = try #require(golden.info("crop-\(name).\(kind)")).shape
+                let image = RGBImage(
+                    height: shape[0], width: shape[1], pixels: try golden.uint8s(of: "crop-\(name).\(kind)"))
+                try Data(ImageEncoder.png(image)).write(to: URL(filePath: folder.path("\(place)/\(name).png")))
+                if kind == "out" { pixels += image.pixels }
+            }
+        }
+        return (folder.path("whole"), folder.path("cropped"), pixels)
+    }
+
+    @Test func photographsAreCroppedAsForTraining() throws {
+        let folder = try TemporaryFolder()
+        let (whole, cropped, pixels) = try photographs(folder)
+        let statistics = folder.path("reference.npz")
+        let written = try zooSucceeds(
+            [
+                "metrics", "stats", whole, "--crop", "16", "--images", "5", "--pooled-only", "--output", statistics,
+                "--json",
+            ] + Self.digits
+        ).json()
+        #expect((written["network"] as? [String: Any])?["crop"] as? Int == 16)
+        let archive = try NumpyArchive(path: statistics)
+        #expect(archive.names == ["arr_0", "mu", "sigma"])
+        #expect(archive.info("arr_0") == TensorInfo(shape: [5, 16, 16, 3], dtype: .uint8))
+        #expect(try archive.uint8s(of: "arr_0") == pixels)
+        func distance(_ arguments: String...) throws -> Double {
+            try #require(results(["fid"] + arguments + Self.digits).values.first)
+        }
+        #expect(abs(try distance(statistics, cropped)) < 1e-6)
+        #expect(abs(try distance(cropped, whole, "--crop", "16")) < 1e-6)
+        #expect(try distance(cropped, whole) > 0.1, "squashed images are others")
+        let found = try results(["prc", statistics, cropped] + Self.digits)
+        #expect(found == ["precision": 1, "recall": 1, "f_score": 1])
+
+        let output = ["--output", folder.path("none.npz")]
+        let stats = ["metrics", "stats", whole] + output + Self.digits
+        try zooFails(stats + ["--images", "5"], with: 65, mentioning: "\(whole)/b.png", "\(whole)/a.png", "--crop")
+        for count in ["6", "0", "-1"] {
+            try zooFails(
+                stats + ["--crop", "16", "--images=\(count)"], with: 64, mentioning: "--images", "1...5", count)
+        }
+        for size in ["0", "-3", "999999999"] {
+            #expect(try zoo(["metrics", "fid", whole, whole, "--crop=\(size)"] + Self.digits).status == 64)
+        }
+        try zooFails(
+            ["metrics", "stats", statistics, "--pooled-only", "--crop", "16"] + output, with: 64, mentioning: "--crop")
+        let features = try features("a.safetensors", shift: 0, in: folder)
+        try zooFails(
+            ["metrics", "stats", features, "--pooled-only", "--images", "3"] + output, with: 65, mentioning: features,
+            "no images")
+        #expect(!FileManager.default.fileExists(atPath: folder.path("none.npz")))
+    }
+
     @Test func rejectsWhatCannotBeCompared() throws {
         let folder = try TemporaryFolder()
         let features = try features("a.safetensors", shift: 0, in: folder)
