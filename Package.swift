@@ -86,8 +86,8 @@ let package = Package(
         .testTarget(
             name: "ZooEvalTests",
             dependencies: [
-                "ZooEval", "ZooDatasets", "ZooDiffusion", "ZooModels", "ZooImage", "ZooIO", "ZooNN", "ZooCore",
-                "TestSupport",
+                "ZooEval", "ZooDatasets", "ZooDiffusion", "ZooModels", "ZooImage", "ZooMetrics", "ZooIO", "ZooNN",
+                "ZooCore", "TestSupport",
             ]),
         .testTarget(
             name: "ZooBenchTests",

@@ -15,9 +15,11 @@ public final class GeneratorEvaluation {
         public let trained: Bool
         public let samples: Int
         /// The network whose features are compared.
-        public let features: String
+        public let features: FeatureExtractor.Choice
         /// `fd` is the Fréchet distance; FID only if `features` is inception.
         public let fd: Double
+        /// That of spatial features, sFID; `nil` where the network has none.
+        public let sfd: Double?
         /// The kernel distance over random subsets of at most 1000 images.
         public let kd: Double
         public let precision: Double
@@ -49,6 +51,8 @@ public final class GeneratorEvaluation {
     private let extractor: FeatureExtractor
     private let reference: MetricInput
     private let decoder: LatentDecoder?
+    /// The side to which the data set is cropped.
+    private let crop: Int?
     private let batchSize: Int
     private let classes: Int
     private let isTrained: Bool
@@ -78,7 +82,9 @@ public final class GeneratorEvaluation {
         self.batchSize = batchSize
         self.classes = classes
         self.weights = weights.record()
-        reference = MetricInput(dataset, name: dataset.name)
+        // Models of latents learn from crops of photographs, models of pictures from pictures of their size.
+        crop = decoder == nil ? nil : card.preprocessing.inputHeight
+        reference = MetricInput(dataset, name: dataset.name, crop: crop)
         isTrained = weights.isTrained && extractor.weights.trained && decoder?.weights.trained ?? true
     }
 
@@ -86,6 +92,9 @@ public final class GeneratorEvaluation {
 
     /// How the samples are drawn and become pictures.
     fileprivate var drawing: [String: String] { options.parameters.merging(decoder?.parameters ?? [:]) { $1 } }
+
+    /// The network that compares samples and data set, and how their images come to it.
+    fileprivate var network: FeatureExtractor.Record { extractor.record(crop: crop) }
 
     /// The settings that a journal is kept for.
     public var parameters: [String: String] {
@@ -99,10 +108,14 @@ public final class GeneratorEvaluation {
     public func run(
         journal: SampleJournal? = nil, progress: (Progress) -> Void = { _ in }, shouldStop: () -> Bool = { false }
     ) throws -> Results {
-        let known = try MetricSet(
-            reference, [.pooledStatistics, .pooledFeatures], extractor: { extractor }, shouldStop: shouldStop)
+        let kinds = extractor.kinds
+        var needs: MetricSet.Needs = [.pooledStatistics, .pooledFeatures]
+        if kinds.contains(.spatial) { needs.insert(.spatialStatistics) }
+        let known = try MetricSet(reference, needs, extractor: { extractor }, shouldStop: shouldStop)
         var pooled = FeatureMatrix(dimensions: extractor.dimensions(of: .pooled))
         var logits = FeatureMatrix(dimensions: extractor.dimensions(of: .logits))
+        var spatial =
+            kinds.contains(.spatial) ? GaussianAccumulator(dimensions: extractor.dimensions(of: .spatial)) : nil
         let clock = ContinuousClock()
         let start = clock.now
         var (drawing, drawn) = (Duration.zero, 0)
@@ -127,9 +140,10 @@ public final class GeneratorEvaluation {
             let pictures = batch.compactMap(\.self)
             for part in stride(from: 0, to: pictures.count, by: extractor.batchSize) {
                 let features = try extractor.features(
-                    of: Array(pictures[part..<min(part + extractor.batchSize, pictures.count)]), [.pooled, .logits])
+                    of: Array(pictures[part..<min(part + extractor.batchSize, pictures.count)]), kinds)
                 try pooled.append(features[.pooled] ?? [], name: "samples")
                 try logits.append(features[.logits] ?? [], name: "samples")
+                spatial?.add(features[.spatial] ?? [])
             }
             progress(Progress(done: first + numbers.count, total: samples))
         }
@@ -139,8 +153,9 @@ public final class GeneratorEvaluation {
             reference: others, samples: pooled, subsetSize: min(1000, others.rows, pooled.rows))
         let recognised = card.labels == DatasetCatalog.digits.name ? Self.recognised(logits, classes: classes) : nil
         return Results(
-            trained: isTrained, samples: samples, features: extractor.choice.rawValue,
-            fd: try frechetDistance(known.statistics(.pooled), GaussianStatistics(of: pooled)), kd: kernel.mean,
+            trained: isTrained, samples: samples, features: extractor.choice,
+            fd: try frechetDistance(known.statistics(.pooled), GaussianStatistics(of: pooled)),
+            sfd: try spatial.map { try frechetDistance(known.statistics(.spatial), $0.statistics()) }, kd: kernel.mean,
             precision: manifolds.precision, recall: manifolds.recall,
             inceptionScore: try InceptionScore(logits: logits).mean, recognised: recognised,
             accuracy: recognised.map { 100 * Double($0) / Double(samples) }, badImages: known.source.badImages,
@@ -178,6 +193,8 @@ public struct GeneratorReport: Codable, Sendable {
     public let environment: Environment
     /// How the samples were drawn.
     public let parameters: [String: String]
+    /// What compared them with the data set; `nil` in results of versions that did not say.
+    public let network: FeatureExtractor.Record?
     public let results: GeneratorEvaluation.Results
 
     public init(
@@ -190,6 +207,7 @@ public struct GeneratorReport: Codable, Sendable {
         self.dataset = EvaluationReport.DatasetRecord(dataset)
         self.environment = environment
         parameters = evaluation.drawing
+        network = evaluation.network
         self.results = results
     }
 
@@ -202,12 +220,17 @@ public struct GeneratorReport: Codable, Sendable {
     /// The result for people.
     public var text: String {
         func number(_ value: Double) -> String { fixed(value, 4) }
-        let name = results.features == FeatureExtractor.Choice.inception.rawValue ? "FID" : "FD-\(results.features)"
+        let name = results.features.name
         var pairs = [
             ("model", model.name), ("weights", weights.source), ("data", "\(dataset.name), \(dataset.images) images"),
-            ("samples", "\(results.samples)"), ("drawn with", drawnWith), (name, number(results.fd)),
-            ("kernel distance", number(results.kd)), ("precision", number(results.precision)),
-            ("recall", number(results.recall)), ("inception score", number(results.inceptionScore)),
+            ("samples", "\(results.samples)"), ("drawn with", drawnWith),
+        ]
+        if let network { pairs.append(("features", network.text)) }
+        pairs.append((name("FID", "FD"), number(results.fd)))
+        if let sfd = results.sfd { pairs.append((name("sFID", "sFD"), number(sfd))) }
+        pairs += [
+            (name("KID", "KD"), number(results.kd)), ("precision", number(results.precision)),
+            ("recall", number(results.recall)), (name("IS", "IS"), number(results.inceptionScore)),
         ]
         if let recognised = results.recognised, let accuracy = results.accuracy {
             pairs.append(("recognised", "\(recognised) of \(results.samples), \(fixed(accuracy, 2)) %"))

@@ -22,7 +22,9 @@ struct EvalCommand: Exemplified {
             scored and listed. Results do not depend on threads or batch size.
 
             Of a generator, such as lit-nano, --count samples are drawn as zoo generate draws them, the classes in \
-            turn, and compared with the dataset: distance, precision and recall, and how many a classifier recognises.
+            turn, and compared with the dataset: distances, inception score, precision and recall, and how many of \
+            them a classifier recognises. For a model that draws latents the dataset is cropped to its image size as \
+            for its training.
 
             With --all every classifier that has weights and the dataset's classes is evaluated in a process of its own, and \
             a leaderboard is printed. The result of each lies in the folder --results; with --resume, those that are \

@@ -230,7 +230,13 @@ import ZooImage
         #expect(try #require(results["precision"] as? Double) > 0.3)
         #expect(try #require(results["images_per_second"] as? Double) > 0)
         let text = try zooSucceeds(["eval", "dit-nano", "--limit", "20", "--quiet"]).output
-        #expect(text.contains("FD-ravlt-nano") && text.contains("recognised"))
+        for name in ["FD-ravlt-nano", "KD-ravlt-nano", "IS-ravlt-nano", "recognised"] { #expect(text.contains(name)) }
+        #expect(!text.contains("FID") && results["sfd"] == nil)
+        let network = try #require(object["network"] as? [String: Any])
+        #expect(network["name"] as? String == "ravlt-nano" && network["resizing"] as? String == "the network's own")
+        let weights = try #require(network["weights"] as? [String: Any])
+        #expect(weights["trained"] as? Bool == true && (weights["sha256"] as? String)?.count == 64)
+        #expect(network["crop"] == nil, "pictures of digits are compared whole")
         let parameters = try #require(object["parameters"] as? [String: String])
         #expect(parameters["steps"] == "50" && parameters["sampler"] == "ddpm" && parameters["seed"] == "0")
     }
