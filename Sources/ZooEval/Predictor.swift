@@ -66,8 +66,7 @@ public final class Predictor {
         if let value = logits.first(where: { !$0.isFinite }) {
             throw ZooError(
                 .badData, "the model's answer is no number: its weights are damaged or not for this model",
-                at: "logits",
-                expected: "finite numbers", found: "\(value)")
+                at: "logits", expected: "finite numbers", found: "\(value)")
         }
         let largest = Double(logits.max() ?? 0)
         let sum = logits.reduce(0.0) { $0 + exp(Double($1) - largest) }
