@@ -49,7 +49,7 @@ enum Output {
             at: option, expected: expected, found: path)
     }
 
-    /// The same for several, no two of which may be one file.
+    /// `check(file:)` for several, no two of which may be one file.
     ///
     /// - Throws: `ZooError` of kind `cannotCreate`, or `usage` for a file that is given twice.
     static func check(files: String?...) throws {

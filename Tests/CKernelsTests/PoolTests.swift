@@ -5,13 +5,12 @@ import Testing
 @Suite struct PoolTests {
     /// How often each task ran, and by whom. Tasks write to places of their own.
     private final class Log {
-        let threads: Int
         let runs: UnsafeMutablePointer<Int32>
         let workers: UnsafeMutablePointer<Int>
         let count: Int
 
-        init(tasks: Int, threads: Int) {
-            (count, self.threads) = (tasks, threads)
+        init(tasks: Int) {
+            count = tasks
             runs = .allocate(capacity: max(tasks, 1))
             runs.initialize(repeating: 0, count: tasks)
             workers = .allocate(capacity: max(tasks, 1))
@@ -43,14 +42,14 @@ import Testing
         #expect(ck_pool_create(threads, &pool) == CK_OK)
         defer { ck_pool_destroy(pool) }
         for _ in 0..<200 {
-            let log = Log(tasks: tasks, threads: threads)
+            let log = Log(tasks: tasks)
             log.run(on: pool)
             #expect((0..<tasks).allSatisfy { log.runs[$0] == 1 && (0..<threads).contains(log.workers[$0]) })
         }
     }
 
     @Test func theCallerRunsTasksWithoutAPool() {
-        let log = Log(tasks: 5, threads: 1)
+        let log = Log(tasks: 5)
         log.run(on: nil)
         #expect((0..<5).allSatisfy { log.runs[$0] == 1 && log.workers[$0] == 0 })
     }
