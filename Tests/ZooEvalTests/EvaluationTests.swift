@@ -203,7 +203,7 @@ private func damagedDigits(in folder: String) throws -> any ImageDataset {
 
     @Test func csvHasTheColumnsOfTimm() throws {
         let lines = try report().csv.split(separator: "\n")
-        #expect(lines.count == 2)
+        try #require(lines.count == 2)
         #expect(lines[0] == "model,top1,top1_err,top5,top5_err,param_count,img_size,crop_pct,interpolation")
         #expect(lines[1].split(separator: ",").count == 9)
         #expect(lines[1].hasPrefix("ravlt-nano,"))

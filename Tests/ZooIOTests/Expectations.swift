@@ -36,18 +36,6 @@ func readAll(_ path: String) throws -> [UInt8] {
     try ByteRegion(path: path).withBytes { [UInt8]($0) }
 }
 
-/// The processor time that `body` takes on this thread: unlike wall time it does not depend on what else runs.
-func cpuTime(_ body: () throws -> Void) rethrows -> Duration {
-    func now() -> Duration {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return .seconds(time.tv_sec) + .nanoseconds(time.tv_nsec)
-    }
-    let start = now()
-    try body()
-    return now() - start
-}
-
 /// Whether the tests were compiled with optimisation; time bounds hold for that only.
 var isOptimized: Bool {
     var optimized = true
