@@ -57,18 +57,24 @@ CK_INLINE void product_block(const tile_product *t, const int kind, size_t i, si
         fetch->line = line;
         if ((fetch->rows_left -= run) == 0) next_strip(fetch);
     }
-    if (kind & PRODUCT_ENDED) {
+    float *const c = t->c + i * t->c_stride + j * VL;
+    if (t->decay) {
 #pragma clang loop unroll(full)
-        for (size_t r = 0; r < rows; r++) finish_vectors(t->end, i + r, j * VL, sum[r], vectors);
-        return;
+        for (size_t r = 0; r < rows; r++) {
+            const vf decay = v_set(t->decay[(i + r) * t->decay_step]);
+            const float *const before = c + r * t->c_stride;
+#pragma clang loop unroll(full)
+            for (size_t v = 0; v < vectors; v++) sum[r][v] = v_fma(v_load(before + v * VL), decay, sum[r][v]);
+        }
     }
-    float *c = t->c + i * t->c_stride + j * VL;
 #pragma clang loop unroll(full)
-    for (size_t r = 0; r < rows; r++, c += t->c_stride) {
-        const vf decay = t->decay ? v_set(t->decay[(i + r) * t->decay_step]) : v_zero();
+    for (size_t r = 0; r < rows; r++) {
+        if (kind & PRODUCT_ENDED) {
+            finish_vectors(t->end, i + r, j * VL, sum[r], vectors);
+            continue;
+        }
 #pragma clang loop unroll(full)
-        for (size_t v = 0; v < vectors; v++)
-            v_store(c + v * VL, t->decay ? v_fma(v_load(c + v * VL), decay, sum[r][v]) : sum[r][v]);
+        for (size_t v = 0; v < vectors; v++) v_store(c + r * t->c_stride + v * VL, sum[r][v]);
     }
 }
 
@@ -106,4 +112,7 @@ CK_INLINE void product(const tile_product *t, const int kind) {
 /* Compiled once each, for callers whose sizes are not known beforehand. */
 static __attribute__((unused)) void product_of_rows(tile_product t) { product(&t, 0); }
 static __attribute__((unused)) void product_of_ended_rows(tile_product t) { product(&t, PRODUCT_ENDED); }
+static __attribute__((unused)) void product_of_ended_columns(tile_product t) {
+    product(&t, PRODUCT_COLUMNS | PRODUCT_ENDED);
+}
 static __attribute__((unused)) void product_of_columns(tile_product t) { product(&t, PRODUCT_COLUMNS); }

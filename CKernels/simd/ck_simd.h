@@ -16,6 +16,7 @@
  * vf       a vector of VL floats (16, 8, 4)
  * v_load   unaligned load;  v_load_n   the first n (0..VL) floats, the rest zero, nothing else is touched
  * v_store  unaligned store; v_store_n  the first n floats
+ * v_load_fours  VL / 4 times four floats, `stride` floats apart in memory, side by side
  * v_fma    a * b + c with one rounding on every path
  */
 #include <math.h>

@@ -16,6 +16,7 @@ CK_INLINE void v_store(float *p, vf x) { _mm256_storeu_ps(p, x); }
 CK_INLINE vm v_mask(size_t n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+CK_INLINE vf v_load_fours(const float *p, size_t stride) { return _mm256_loadu2_m128(p + stride, p); }
 CK_INLINE vf v_load_n(const float *p, size_t n) { return _mm256_maskload_ps(p, v_mask(n)); }
 CK_INLINE void v_store_n(float *p, vf x, size_t n) { _mm256_maskstore_ps(p, v_mask(n), x); }
 CK_INLINE vf v_first(vf x, size_t n) { return _mm256_and_ps(x, _mm256_castsi256_ps(v_mask(n))); }

@@ -23,6 +23,12 @@ CK_INLINE vf v_set(float x) { return _mm512_set1_ps(x); }
 CK_INLINE vf v_load(const float *p) { return _mm512_loadu_ps(p); }
 CK_INLINE void v_store(float *p, vf x) { _mm512_storeu_ps(p, x); }
 CK_INLINE vm v_mask(size_t n) { return (vm)_bzhi_u32(0xFFFFu, (unsigned)n); }
+CK_INLINE vf v_load_fours(const float *p, size_t stride) {
+    const __m512 x = _mm512_castps128_ps512(_mm_loadu_ps(p));
+    const __m512 y = _mm512_insertf32x4(x, _mm_loadu_ps(p + stride), 1);
+    const __m512 z = _mm512_insertf32x4(y, _mm_loadu_ps(p + 2 * stride), 2);
+    return _mm512_insertf32x4(z, _mm_loadu_ps(p + 3 * stride), 3);
+}
 CK_INLINE vf v_load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(v_mask(n), p); }
 CK_INLINE void v_store_n(float *p, vf x, size_t n) { _mm512_mask_storeu_ps(p, v_mask(n), x); }
 /** The first n lanes of x, the rest zero. */

@@ -16,6 +16,10 @@ CK_INLINE vf v_load(const float *p) {
     return x;
 }
 CK_INLINE void v_store(float *p, vf x) { memcpy(p, &x, sizeof x); }
+CK_INLINE vf v_load_fours(const float *p, size_t stride) {
+    (void)stride;
+    return v_load(p);
+}
 CK_INLINE vf v_load_n(const float *p, size_t n) {
     if (n >= VL) return v_load(p);
     vf x = v_zero();

@@ -8,13 +8,15 @@ enum {
     CK_SOFTMAX_QUERIES = 64, /* most queries of a block */
     CK_SOFTMAX_KEYS = 64,    /* most keys of a tile */
     CK_SOFTMAX_GROUPS = 4,   /* groups of queries per thread from which on a task takes a whole one */
-    CK_SOFTMAX_BLOCKS = 2,   /* with fewer, blocks that share the keys a task has copied for itself */
-    CK_SOFTMAX_NEAR = 256    /* most keys that tasks copy for themselves; more are copied once, before them */
+    CK_SOFTMAX_BLOCKS = 2,   /* with fewer, blocks that share what a task has copied for itself */
+    CK_SOFTMAX_FAR = 1 << 17, /* floats from the first query to the last that second-level caches do not hold */
+    CK_SOFTMAX_NEAR = 256    /* most keys whose copies tasks make for themselves; more are copied once, before them */
 };
 
 /*
  * Queries that share their keys are a group: a head of an image, or of a window of it. The scratch, in floats: all
- * groups' keys and then their values where they are copied first, each worker's tiles, its own keys and values last.
+ * groups' copies where these are made first, then each worker's tiles, its own copies last. What is copied are the
+ * values and, where keys are rotated or come from a window, the keys behind them.
  */
 typedef struct {
     size_t width;     /* row stride of every tile but the scores */
@@ -22,9 +24,11 @@ typedef struct {
     size_t groups;
     size_t key_tiles; /* of a group */
     size_t tasks;     /* of a group */
-    size_t head;      /* keys (or values) of one group */
+    size_t values;    /* of one group, copied */
+    size_t copy;      /* values and copied keys of one group */
     size_t regions;   /* tokens of a window that are told apart, rounded up */
-    int shared;       /* keys and values are copied first */
+    int shared;       /* copies are made first */
+    int far;          /* windows of a map that is fetched from beyond the second-level cache */
     size_t worker;
     size_t total;
 } ck_softmax_layout;
@@ -35,13 +39,16 @@ static inline ck_softmax_layout ck_softmax_layout_of(const ck_attention_args *ar
     l.groups = args->batch * l.windows * args->heads;
     l.key_tiles = ck_ceil_div(args->key_tokens, CK_SOFTMAX_KEYS);
     l.shared = args->windows == NULL && args->key_tokens > CK_SOFTMAX_NEAR;
+    const size_t rows = args->batch * (args->windows ? args->windows->height * args->windows->width : 0);
+    l.far = rows * args->q_stride > CK_SOFTMAX_FAR;
     const int many = l.groups >= CK_SOFTMAX_GROUPS * workers;
     l.tasks = args->windows || many ? 1 : ck_ceil_div(blocks, CK_SOFTMAX_BLOCKS);
     if (l.shared) l.tasks = blocks;
-    l.head = args->key_tokens * l.width;
+    l.values = args->key_tokens * l.width;
+    l.copy = args->windows || args->rope ? 2 * l.values : l.values;
     l.regions = args->windows ? blocks * CK_SOFTMAX_QUERIES : 0;
-    l.worker = CK_SOFTMAX_QUERIES * (2 * l.width + CK_SOFTMAX_KEYS + 3) + l.regions + (l.shared ? 0 : 2 * l.head);
-    l.total = (l.shared ? 2 * l.groups * l.head : 0) + workers * l.worker;
+    l.worker = CK_SOFTMAX_QUERIES * (2 * l.width + CK_SOFTMAX_KEYS + 3) + l.regions + (l.shared ? 0 : l.copy);
+    l.total = (l.shared ? l.groups * l.copy : 0) + workers * l.worker;
     return l;
 }
 

@@ -13,7 +13,7 @@
 typedef struct {
     const ck_attention_args *args;
     ck_softmax_layout layout;
-    float *keys, *values, *workers;
+    float *copies, *workers;
 } softmax_job;
 
 /* Queries that share their keys: a head of an image, or of a window of it. */
@@ -38,17 +38,34 @@ static softmax_group group_of(const softmax_job *job, size_t index) {
     return g;
 }
 
-/* tile = weights * x for some tokens of a group, whose image starts at row `row`; `outside` stands for padding */
-static void copy_rows(const softmax_group *group, ck_range tokens, const float *weights, const float *x, size_t stride,
-                      size_t row, const float *outside, size_t head_dim, float *tile, size_t width) {
+/*
+ * Asks for what the next group of a map that lies beyond the second-level cache takes instead of a run of rows: those of
+ * the next head, or of the first head one window further. The hardware does not foresee a window's short runs. Addresses
+ * past the end are harmless, they are never read.
+ */
+static void fetch_next(const softmax_job *job, const softmax_group *group, const float *run, size_t stride,
+                       size_t rows) {
+    if (!job->layout.far) return;
+    const size_t d = job->args->head_dim;
+    const int last = group->head + 1 == job->args->heads;
+    const float *next = last ? run - group->column + group->windows->window_width * stride : run + d;
+    for (; rows > 0; rows--, next += stride)
+        for (size_t c = 0; c < d; c += 16) __builtin_prefetch(next + c);
+}
+
+/* tile = x for some tokens of a group, whose image starts at row `row`; `outside` stands for padding */
+static void copy_rows(const softmax_job *job, const softmax_group *group, ck_range tokens, const float *x,
+                      size_t stride, size_t row, const float *outside, float *tile) {
+    const size_t width = job->layout.width, d = job->args->head_dim;
     ck_window_walk walk = ck_window_walk_from(group->windows, group->window, tokens.first);
     for (size_t done = 0; done < tokens.count;) {
         const ck_run run = ck_next_run(group->windows, &walk, tokens.count - done);
-        const float *const own = weights ? weights + done : NULL;
         if (!run.outside) {
-            weigh_rows(own, x + (row + run.row) * stride + group->column, stride, run.count, head_dim, tile, width);
+            const float *const from = x + (row + run.row) * stride + group->column;
+            fetch_next(job, group, from, stride, run.count);
+            weigh_rows(NULL, from, stride, run.count, d, tile, width);
         } else if (outside) {
-            weigh_rows(own, outside + group->column, 0, run.count, head_dim, tile, width);
+            weigh_rows(NULL, outside + group->column, 0, run.count, d, tile, width);
         } else {
             zero(tile, run.count * width);
         }
@@ -57,17 +74,18 @@ static void copy_rows(const softmax_group *group, ck_range tokens, const float *
     }
 }
 
-/* Rotates a tile of keys and copies their values into contiguous rows. */
-static void copy_keys(const softmax_job *job, const softmax_group *group, ck_range tile, float *keys, float *values) {
+/* Copies the values of a tile of keys into contiguous rows of a group's copy and, where there are such, its keys. */
+static void copy_keys(const softmax_job *job, const softmax_group *group, ck_range tile, float *copy) {
     const ck_attention_args *const args = job->args;
     const ck_windows *const windows = args->windows;
-    const size_t width = job->layout.width, d = args->head_dim;
-    keys += tile.first * width;
-    copy_rows(group, tile, NULL, args->k, args->k_stride, group->key_row, windows ? windows->outside_key : NULL, d,
-              keys, width);
+    const size_t width = job->layout.width;
+    float *const values = copy + tile.first * width, *const keys = values + job->layout.values;
+    if (job->layout.copy > job->layout.values)
+        copy_rows(job, group, tile, args->k, args->k_stride, group->key_row, windows ? windows->outside_key : NULL,
+                  keys);
     if (args->rope) rotate_rows(args->rope, tile.first, tile.count, keys, width);
-    copy_rows(group, tile, NULL, args->v, args->v_stride, group->key_row, windows ? windows->outside_value : NULL, d,
-              values + tile.first * width, width);
+    copy_rows(job, group, tile, args->v, args->v_stride, group->key_row, windows ? windows->outside_value : NULL,
+              values);
 }
 
 /* Task: one key tile of one group. */
@@ -76,8 +94,7 @@ static void copy_shared_keys(void *job, size_t task, size_t worker) {
     const softmax_job *const own = job;
     const size_t tiles = own->layout.key_tiles, index = task / tiles;
     const softmax_group group = group_of(own, index);
-    copy_keys(own, &group, ck_part(own->args->key_tokens, tiles, task % tiles), own->keys + index * own->layout.head,
-              own->values + index * own->layout.head);
+    copy_keys(own, &group, ck_part(own->args->key_tokens, tiles, task % tiles), own->copies + index * own->layout.copy);
 }
 
 /* scores += separation where key and query come from different regions of the rolled grid */
@@ -96,7 +113,7 @@ static void separate(const softmax_group *group, float *scores, ck_range keys, c
 /* exp(x) for x <= 0, and 0 for x < -87: arithmetic with subnormal numbers takes a hundred times as long. */
 CK_INLINE vf weight_of(vf x) {
     const vf lowest = v_set(-87.0f);
-    return v_select_gt(lowest, x, v_zero(), v_exp_nonpositive(v_max(lowest, x)));
+    return v_select_gt(lowest, x, v_zero(), v_exp_nonpositive(x));
 }
 
 /* What runs along while the keys of a block of queries come tile by tile, [query] each. */
@@ -161,13 +178,17 @@ static void weigh_scores(float *scores, size_t keys, size_t queries, const float
 /* Writes the results of some queries to where their tokens lie. */
 static void finish_queries(const softmax_job *job, const softmax_group *group, ck_range tokens, const float *core,
                            const float *scale) {
+    const ck_attention_args *const args = job->args;
     const size_t width = job->layout.width;
     ck_window_walk walk = ck_window_walk_from(group->windows, group->window, tokens.first);
     for (size_t done = 0; done < tokens.count;) {
         const ck_run run = ck_next_run(group->windows, &walk, tokens.count - done);
         const ck_head head = {group->query_row, group->column};
-        if (!run.outside)
-            finish_rows(job->args, head, run.row, run.count, core + done * width, width, scale + done, NULL, NULL);
+        if (!run.outside) {
+            finish_rows(args, head, run.row, run.count, core + done * width, width, scale + done, NULL, NULL);
+            const float *const out = args->out + (head.row + run.row) * args->out_stride + head.column;
+            fetch_next(job, group, out, args->out_stride, run.count);
+        }
         done += run.count;
     }
 }
@@ -192,44 +213,67 @@ static softmax_upcoming next_head(const softmax_job *job, const softmax_group *g
     return next;
 }
 
+/* The queries of a block as columns, scaled. They are copied first where they do not lie ready in whole vectors. */
+static void turn_queries(const softmax_job *job, const softmax_group *group, ck_range block, float *tile,
+                         float *turned) {
+    const ck_attention_args *const args = job->args;
+    const size_t width = job->layout.width, d = args->head_dim, padded = ck_ceil_div(block.count, VL) * VL;
+    const float *from = args->q + (group->query_row + block.first) * args->q_stride + group->column;
+    size_t stride = args->q_stride;
+    if (group->windows || args->rope || d % 4 != 0 || block.count < padded) {
+        copy_rows(job, group, block, args->q, args->q_stride, group->query_row, NULL, tile);
+        if (args->rope) rotate_rows(args->rope, block.first, block.count, tile, width);
+        zero(tile + block.count * width, (padded - block.count) * width);
+        from = tile;
+        stride = width;
+    }
+    transpose(from, stride, padded, ck_ceil_div(d, 4) * 4, 1 / sqrtf((float)d), turned, CK_SOFTMAX_QUERIES);
+}
+
 /* A block of queries of a group against all of its keys. */
-static void attend_block(const softmax_job *job, const softmax_group *group, ck_range block, const float *keys,
-                         const float *values, float *tiles) {
+static void attend_block(const softmax_job *job, const softmax_group *group, ck_range block, const float *copy,
+                         float *tiles) {
     const ck_attention_args *const args = job->args;
     const size_t width = job->layout.width, d = args->head_dim, queries = block.count;
     float *const out = tiles, *const turned = out + CK_SOFTMAX_QUERIES * width;
     float *const scores = turned + CK_SOFTMAX_QUERIES * width;
     float *const highest = scores + CK_SOFTMAX_KEYS * CK_SOFTMAX_QUERIES;
     const softmax_state state = {highest, highest + CK_SOFTMAX_QUERIES, highest + 2 * CK_SOFTMAX_QUERIES};
-    const float scale = 1 / sqrtf((float)d);
+    const row_end end = {args, {group->query_row, group->column}, block.first, state.sum, NULL, NULL};
+    const int copied = job->layout.copy > job->layout.values;
+    const float *const keys = copied ? copy + job->layout.values
+                                     : args->k + group->key_row * args->k_stride + group->column;
+    const size_t key_stride = copied ? width : args->k_stride;
 
-    for (size_t q = 0; q < CK_SOFTMAX_QUERIES; q++)
-        state.highest[q] = -INFINITY, state.sum[q] = 0, state.decay[q] = scale;
-    copy_rows(group, block, state.decay, args->q, args->q_stride, group->query_row, NULL, d, out, width);
-    if (args->rope) rotate_rows(args->rope, block.first, queries, out, width);
-    const size_t padded = ck_ceil_div(queries, VL) * VL;
-    zero(out + queries * width, (padded - queries) * width);
-    transpose(out, width, padded, d, turned, CK_SOFTMAX_QUERIES);
-
-    zero(out, queries * width);
+    for (size_t q = 0; q < CK_SOFTMAX_QUERIES; q++) state.highest[q] = -INFINITY, state.sum[q] = 0;
+    turn_queries(job, group, block, out, turned);
     for (size_t t = 0; t < job->layout.key_tiles; t++) {
         const ck_range tile = ck_part(args->key_tokens, job->layout.key_tiles, t);
         const softmax_upcoming next = next_head(job, group, block, tile);
-        product_of_rows((tile_product){.rows = tile.count, .vectors = padded / VL, .steps = d,
-                                       .a = keys + tile.first * width, .a_stride = width,
+        product_of_rows((tile_product){.rows = tile.count, .vectors = ck_ceil_div(queries, VL), .steps = d,
+                                       .a = keys + tile.first * key_stride, .a_stride = key_stride,
                                        .b = turned, .b_stride = CK_SOFTMAX_QUERIES,
                                        .c = scores, .c_stride = CK_SOFTMAX_QUERIES, .upcoming = &next.scores});
         const size_t bias = (group->head * args->key_tokens + tile.first) * args->bias_stride + block.first;
         if (group->regions) separate(group, scores, tile, block);
         weigh_scores(scores, tile.count, queries, args->bias ? args->bias + bias : NULL, args->bias_stride, &state);
-        product_of_columns((tile_product){.rows = queries, .vectors = ck_ceil_div(d, VL), .steps = tile.count,
-                                          .a = scores, .a_stride = CK_SOFTMAX_QUERIES,
-                                          .b = values + tile.first * width, .b_stride = width,
-                                          .c = out, .c_stride = width, .decay = state.decay, .decay_step = 1,
-                                          .upcoming = &next.outputs});
+        const tile_product weighted_values = {
+            .rows = queries, .vectors = ck_ceil_div(d, VL), .steps = tile.count,
+            .a = scores, .a_stride = CK_SOFTMAX_QUERIES, .b = copy + tile.first * width, .b_stride = width,
+            .c = out, .c_stride = width, .decay = t > 0 ? state.decay : NULL, .decay_step = 1,
+            .end = &end, .upcoming = &next.outputs};
+        if (t + 1 < job->layout.key_tiles) {
+            product_of_columns(weighted_values);
+            continue;
+        }
+        for (size_t q = 0; q < queries; q++) state.sum[q] = 1 / state.sum[q];
+        if (group->windows) {
+            product_of_columns(weighted_values);
+            finish_queries(job, group, block, out, state.sum);
+        } else {
+            product_of_ended_columns(weighted_values);
+        }
     }
-    for (size_t q = 0; q < queries; q++) state.sum[q] = 1 / state.sum[q];
-    finish_queries(job, group, block, out, state.sum);
 }
 
 /* Task: some blocks of queries of one group. */
@@ -239,12 +283,11 @@ static void attend(void *job, size_t task, size_t worker) {
     const size_t index = task / layout->tasks, tokens = own->args->tokens;
     softmax_group group = group_of(own, index);
     float *const tiles = own->workers + worker * layout->worker;
-    float *const regions = tiles + layout->worker - 2 * layout->head - layout->regions;
-    float *keys = own->keys + index * layout->head, *values = own->values + index * layout->head;
+    float *copy = own->copies + index * layout->copy, *regions = tiles + layout->worker - layout->regions;
     if (!layout->shared) {
-        keys = tiles + layout->worker - 2 * layout->head;
-        values = keys + layout->head;
-        copy_keys(own, &group, (ck_range){0, own->args->key_tokens}, keys, values);
+        copy = tiles + layout->worker - layout->copy;
+        regions -= layout->copy;
+        copy_keys(own, &group, (ck_range){0, own->args->key_tokens}, copy);
     }
     if (group.windows && group.windows->separation != 0 && ck_window_regions(group.windows, group.window, regions))
         group.regions = regions;
@@ -252,17 +295,15 @@ static void attend(void *job, size_t task, size_t worker) {
     for (size_t block = blocks.first; block < blocks.first + blocks.count; block++) {
         const size_t first = block * CK_SOFTMAX_QUERIES, left = tokens - first;
         const ck_range queries = {first, left < CK_SOFTMAX_QUERIES ? left : CK_SOFTMAX_QUERIES};
-        attend_block(own, &group, queries, keys, values, tiles);
+        attend_block(own, &group, queries, copy, tiles);
     }
 }
 
 void CK_NAME(ck_softmax_attention_f32)(ck_pool *pool, const ck_attention_args *args, float *scratch) {
     softmax_job job = {.args = args, .layout = ck_softmax_layout_of(args, ck_pool_threads(pool))};
     const ck_softmax_layout *const layout = &job.layout;
-    const size_t copied = layout->shared ? layout->groups * layout->head : 0;
-    job.keys = scratch;
-    job.values = scratch + copied;
-    job.workers = scratch + 2 * copied;
+    job.copies = scratch;
+    job.workers = scratch + (layout->shared ? layout->groups * layout->copy : 0);
     if (layout->shared) ck_pool_run(pool, layout->groups * layout->key_tiles, copy_shared_keys, &job);
     ck_pool_run(pool, layout->groups * layout->tasks, attend, &job);
 }
