@@ -41,9 +41,9 @@ struct MetricOptions: ParsableArguments {
     @Option(
         help: """
             How images come to Inception's size: tensorflow (the ADM evaluator), torch (pytorch-fid) or clean \
-            (clean-fid). Published numbers use tensorflow.
+            (clean-fid). Published numbers use tensorflow, the default.
             """)
-    var resize = FeatureResizing.tensorflow
+    var resize: FeatureResizing?
 
     @Option(
         help: ArgumentHelp(
@@ -64,6 +64,9 @@ struct MetricOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...4096).contains(batchSize) else { throw ValidationError("--batch-size must be in 1...4096") }
+        if let resize, features != .inception {
+            throw ValidationError("--resize \(resize.rawValue): only inception has a choice, not \(features.rawValue)")
+        }
         let sizes = 1...Preprocessing.maximumSize
         guard sizes.contains(crop ?? 1) else { throw ValidationError("--crop must be in \(sizes)") }
         if let file = report.outputFile, file.lowercased().hasSuffix(".csv") {
@@ -121,7 +124,7 @@ final class MetricSession {
         if let extractor { return extractor }
         let weights = try options.weights.resolve(options.features.card())
         let made = try FeatureExtractor(
-            options.features, weights: weights, resizing: options.resize, batchSize: options.batchSize,
+            options.features, weights: weights, resizing: options.resize ?? .tensorflow, batchSize: options.batchSize,
             runtime: options.compute.runtime())
         if !weights.isTrained { Output.warning("untrained weights: the numbers mean nothing") }
         extractor = made

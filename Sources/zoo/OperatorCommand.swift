@@ -35,6 +35,11 @@ struct OperatorCommand: ParsableCommand, Exemplified {
 
     @OptionGroup var compute: ComputeOptions
 
+    func validate() throws {
+        guard self.operator == "list", input != nil || output != nil || !parameters.isEmpty else { return }
+        throw ValidationError("--input, --output and --param belong to an operator, and none is named")
+    }
+
     func run() throws {
         guard self.operator != "list" else { return try Output.write(Self.table + "\n") }
         let `operator` = try Operator.named(self.operator)

@@ -154,6 +154,9 @@ import ZooImage
             #expect(try zoo(["metrics", "fid", whole, whole, "--crop=\(size)"] + Self.digits).status == 64)
         }
         try zooFails(
+            ["metrics", "fid", whole, whole, "--resize", "clean"] + Self.digits, with: 64,
+            mentioning: "--resize clean", "ravlt-nano")
+        try zooFails(
             ["metrics", "stats", statistics, "--pooled-only", "--crop", "16"] + output, with: 64, mentioning: "--crop")
         let features = try features("a.safetensors", shift: 0, in: folder)
         try zooFails(

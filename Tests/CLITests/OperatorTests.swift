@@ -155,6 +155,10 @@ import ZooNN
         try zooFails(["op", "rala"] + files + ["--isa", "sse"], with: 64, mentioning: "sse")
         try zooFails(["op", "rala", "--input", input], with: 64, mentioning: "--output")
         try zooFails(["op", "rala", "--output", input], with: 64, mentioning: "--input")
+        for option in [["--input", input], ["--output", input], ["--param", "order=1"]] {
+            try zooFails(["op"] + option, with: 64, mentioning: option[0])
+            try zooFails(["op", "list"] + option, with: 64, mentioning: option[0])
+        }
         try zooFails(
             ["op", "rala", "--input", input, "--output", folder.path("no/folder/out.safetensors")], with: 73,
             mentioning: "no/folder")
