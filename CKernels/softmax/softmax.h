@@ -16,7 +16,7 @@ enum {
 /*
  * Queries that share their keys are a group: a head of an image, or of a window of it. The scratch, in floats: all
  * groups' copies where these are made first, then each worker's tiles, its own copies last. What is copied are the
- * values and, where keys are rotated or come from a window, the keys behind them.
+ * values and, where keys are many, are rotated or come from a window, the keys behind them.
  */
 typedef struct {
     size_t width;     /* row stride of every tile but the scores */
@@ -45,7 +45,8 @@ static inline ck_softmax_layout ck_softmax_layout_of(const ck_attention_args *ar
     l.tasks = args->windows || many ? 1 : ck_ceil_div(blocks, CK_SOFTMAX_BLOCKS);
     if (l.shared) l.tasks = blocks;
     l.values = args->key_tokens * l.width;
-    l.copy = args->windows || args->rope ? 2 * l.values : l.values;
+    /* Many keys read in place would cost a walk of the page tables each. */
+    l.copy = args->windows || args->rope || l.shared ? 2 * l.values : l.values;
     l.regions = args->windows ? blocks * CK_SOFTMAX_QUERIES : 0;
     l.worker = CK_SOFTMAX_QUERIES * (2 * l.width + CK_SOFTMAX_KEYS + 3) + l.regions + (l.shared ? 0 : l.copy);
     l.total = (l.shared ? l.groups * l.copy : 0) + workers * l.worker;
